@@ -1,0 +1,134 @@
+import type { Readable, Writable } from 'node:stream';
+import type { LocatedBlock } from '../protocol/block.js';
+import type { ClientProtocol } from '../protocol/client-protocol.js';
+import type { ClusterHealth, DatanodeReport, FeedItem } from '../protocol/cluster-events.js';
+import type { FileStatus } from '../protocol/file-status.js';
+import type { ResultOf } from '../protocol/method.js';
+
+/**
+ * The typed API of the package: `connect` (client/connect.ts) resolves to a DfsClient. Paths are absolute and clean. Failures
+ * are the classes of protocol/errors.ts. Every call survives a restart of the name node for `retryTimeoutMs`.
+ */
+export interface DfsClient {
+  /** `dfs://host:port`, without a last slash. */
+  readonly uri: string;
+  readonly user: string;
+
+  getServerDefaults(): Promise<ResultOf<ClientProtocol, 'fs.getServerDefaults'>>;
+  /** FileNotFoundError if there is none. */
+  stat(path: string): Promise<FileStatus>;
+  /** Null if there is none. */
+  find(path: string): Promise<FileStatus | null>;
+  exists(path: string): Promise<boolean>;
+  /** The entries of a directory in the order of their names' bytes, fetched page by page; of a file, itself. */
+  list(path: string, options?: { startAfter?: string; signal?: AbortSignal }): AsyncIterable<FileStatus>;
+  getContentSummary(path: string): Promise<ResultOf<ClientProtocol, 'fs.getContentSummary'>>;
+  getStatus(): Promise<ResultOf<ClientProtocol, 'fs.getStatus'>>;
+  checkAccess(path: string, actions: string): Promise<void>;
+  /** True if it was created. Permission 0o777 less the umask 0o022, unless said. */
+  mkdirs(path: string, options?: { createParents?: boolean; permission?: number }): Promise<boolean>;
+  rename(source: string, target: string, options?: { overwrite?: boolean }): Promise<void>;
+  /** False if there was nothing. */
+  delete(path: string, options?: { recursive?: boolean }): Promise<boolean>;
+  setPermission(path: string, permission: number): Promise<void>;
+  setOwner(path: string, owner: { owner?: string; group?: string }): Promise<void>;
+  setTimes(path: string, times: { modificationTimeMs?: number; accessTimeMs?: number }): Promise<void>;
+  setReplication(path: string, replication: number): Promise<boolean>;
+  /** All blocks of a file, fetched page by page. `allReplicas`: dead and corrupt ones too, marked. */
+  blocks(path: string, options?: { allReplicas?: boolean; signal?: AbortSignal }): AsyncIterable<LocatedBlock>;
+  /** HDFS's `MD5-of-NMD5-of-512CRC32C`, computed by data nodes from verified bytes. */
+  getFileChecksum(path: string, options?: { signal?: AbortSignal }): Promise<{ algorithm: string; bytes: Uint8Array }>;
+
+  openReader(path: string, options?: ReadOptions): Promise<FileReader>;
+  openWriter(path: string, options?: WriteOptions): Promise<FileWriter>;
+  /** A Node stream over openReader. */
+  createReadStream(path: string, options?: ReadOptions): Readable;
+  /** A Node stream over openWriter: 'finish' comes after a durable close; destroying it leaves nothing behind. */
+  createWriteStream(path: string, options?: WriteOptions): Writable;
+
+  getDatanodes(): Promise<DatanodeReport[]>;
+  getHealth(): Promise<ClusterHealth>;
+  setSafeMode(action: 'get' | 'enter' | 'leave' | 'forceExit'): Promise<{ isOn: boolean; reason: string }>;
+  /** The live feed: reconnects by itself, and goes on after the last event seen, until the signal aborts. */
+  feed(options?: { signal?: AbortSignal }): AsyncIterable<FeedItem>;
+  /** Ends every connection and the lease renewals. Open writers are aborted. */
+  close(): Promise<void>;
+}
+
+export interface ReadOptions {
+  /** First byte, from 0. */
+  startBytes?: number | undefined;
+  /** How many at most; to the end if not said. */
+  lengthBytes?: number | undefined;
+  signal?: AbortSignal | undefined;
+  onProgress?: ((progress: ReadProgress) => void) | undefined;
+}
+
+export interface ReadProgress {
+  readBytes: number;
+  /** Of the whole range. */
+  totalBytes: number;
+  /** dn1, whom the bytes come from now. */
+  datanode: string | undefined;
+}
+
+/** Reads verified bytes in order, failing over between replicas without the caller noticing. */
+export interface FileReader {
+  readonly status: FileStatus;
+  /** The next bytes, never empty; null at the end. They stay valid until `release`, which must be called once for each. */
+  read(): Promise<{ bytes: Uint8Array; release(): void } | null>;
+  close(): void;
+}
+
+export interface WriteOptions {
+  overwrite?: boolean | undefined;
+  createParents?: boolean | undefined;
+  /** 0o666 less the umask 0o022, unless said. */
+  permission?: number | undefined;
+  replication?: number | undefined;
+  blockSizeBytes?: number | undefined;
+  /** Deleted, not closed, when this client dies. */
+  temporary?: boolean | undefined;
+  signal?: AbortSignal | undefined;
+  /** Called often; the caller throttles what it draws. */
+  onProgress?: ((progress: WriteProgress) => void) | undefined;
+}
+
+/** What the two bars of a put show. Everything from acknowledgements, nothing invented. */
+export interface WriteProgress {
+  /** Bytes of the file handed to the first data node. */
+  sentBytes: number;
+  /** Bytes of the file that every replica of their pipeline has written. */
+  acknowledgedBytes: number;
+  /** Sum over replicas of the bytes that each has durably on disk; the whole is replication x length. */
+  durableReplicaBytes: number;
+  /** Copies wanted. */
+  replication: number;
+  /** The block being written, from 0, and for finished ones how many replicas are durable. */
+  blockIndex: number;
+  durableReplicaCounts: number[];
+  /** dn1 dn3 dn4: the pipeline of now. */
+  pipeline: string[];
+  /** dn2: nodes dropped from pipelines of this file, each with its reason. */
+  failures: { datanode: string; reason: string }[];
+}
+
+/**
+ * Writes a file under construction. Constant memory: calls wait while the window of unacknowledged packets is full.
+ * After any failure only `abort` is left.
+ */
+export interface FileWriter {
+  readonly status: FileStatus;
+  /** Takes all of `bytes` (copied). */
+  write(bytes: Uint8Array): Promise<void>;
+  /** Without a copy: a buffer to fill from its begin, and then to `commit` how much. */
+  acquire(): Promise<Uint8Array>;
+  commit(lengthBytes: number): Promise<void>;
+  /**
+   * Resolves when the file is durable (P1), complete and, if asked, renamed: one transaction. `degraded` names data nodes that were
+   * dropped, where fewer copies than wanted are durable so far.
+   */
+  close(options?: { renameTo?: { path: string; overwrite: boolean }; modificationTimeMs?: number; accessTimeMs?: number }): Promise<{ status: FileStatus; degraded: { blockIndex: number; durableReplicas: number }[] }>;
+  /** Deletes what was written. Never rejects. */
+  abort(): Promise<void>;
+}

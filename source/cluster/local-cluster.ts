@@ -1,0 +1,38 @@
+/** State of one process of the local cluster. */
+export interface LocalNode {
+  /** nn, dn1, dn2, ... */
+  name: string;
+  role: 'namenode' | 'datanode';
+  address: string;
+  pid: number | undefined;
+  state: 'running' | 'stopped' | 'unreachable';
+  dataDirectory: string;
+  logFile: string;
+}
+
+/** Says what happens, step by step: `starting dn2 on 127.0.0.1:9865`. */
+export type ClusterProgress = (step: string) => void;
+
+/**
+ * The name node and data nodes on this machine as detached processes that outlive the shell: data folders, logs and a state file a
+ * name-node address below the data folder (design.md, Local cluster).
+ */
+export interface LocalCluster {
+  /**
+   * Starts what is missing of config.json's nodes (or of the first `count` data nodes; beyond config's list on the next free ports);
+   * resolves once safe mode is off and every listed node is live. A taken port, a node that ends, or the time limit: an error that
+   * says which, by whom, and the last lines of its log; what this call had started is stopped again.
+   */
+  up(options: { count?: number; signal?: AbortSignal; onProgress?: ClusterProgress }): Promise<LocalNode[]>;
+  /** Stops all nodes in good order (SIGTERM, then SIGKILL after a limit). Resolves to those that were running. */
+  down(options: { onProgress?: ClusterProgress }): Promise<LocalNode[]>;
+  status(): Promise<LocalNode[]>;
+  /** Adds a data node on the next free port, recorded, started and live. */
+  add(options: { signal?: AbortSignal; onProgress?: ClusterProgress }): Promise<LocalNode>;
+  start(name: string, options?: { signal?: AbortSignal; onProgress?: ClusterProgress }): Promise<LocalNode>;
+  stop(name: string): Promise<LocalNode>;
+  /** SIGKILL, for seeing the repair. */
+  kill(name: string): Promise<LocalNode>;
+  /** The last lines of a node's log. */
+  log(name: string, options: { lineCount: number }): Promise<string[]>;
+}

@@ -1,0 +1,114 @@
+import type { DfsClient } from '../client/client-api.js';
+import type { FileSystem, TransferProgress } from '../filesystem/file-system.js';
+import type { LocalCluster } from '../cluster/local-cluster.js';
+
+/** How an argument completes, and what its usage text calls it. */
+export type ArgumentKind = 'remote-path' | 'local-path' | 'text' | 'number' | 'node' | 'command';
+
+export interface FlagSpec {
+  /** Without dashes: `R`, `skipTrash`, `progress`. One dash (HDFS's) unless `isLong`. */
+  name: string;
+  isLong?: boolean;
+  /** Takes the next word as its value, named so in the usage. */
+  value?: string;
+  summary: string;
+}
+
+export interface CommandSpec {
+  name: string;
+  aliases?: string[];
+  /** One line for help and for the completion menu. */
+  summary: string;
+  /** Groups the commands in `help`: Files, Space, Cluster, Shell. */
+  group: 'Files' | 'Space' | 'Cluster' | 'Shell';
+  /** After the flags, as in HDFS's usage: `[-f] [-p] <localsrc> ... <dst>`. Flags are put in front from `flags` unless given here. */
+  usage: string;
+  flags: FlagSpec[];
+  /** In order; the last one repeats if `...`. */
+  arguments: { name: string; kind: ArgumentKind; isOptional?: boolean; isRepeated?: boolean }[];
+  /** Longer help: a paragraph, and examples. */
+  description?: string;
+  examples?: string[];
+  /** The command changes or reads only this machine or this shell: no name node is needed. */
+  needsNameNode?: false;
+}
+
+/** A command is one object. `run` resolves to the exit code; an error that it throws is printed and mapped by the dispatcher. */
+export interface Command extends CommandSpec {
+  run(invocation: Invocation, context: CommandContext): Promise<number>;
+}
+
+export interface Invocation {
+  /** As typed, with its dash if it had one: error lines begin with it. */
+  typedName: string;
+  flags: ReadonlyMap<string, string | true>;
+  operands: string[];
+}
+
+/** What a command may touch. Knows nothing of React. */
+export interface CommandContext {
+  readonly sink: OutputSink;
+  readonly signal: AbortSignal;
+  readonly session: Session;
+  /** Connects on first use. UnavailableError when no name node answers. */
+  client(): Promise<DfsClient>;
+  remote(): Promise<FileSystem>;
+  readonly local: FileSystem;
+  readonly localCluster: () => Promise<LocalCluster>;
+  /** stdin, where a command reads it (`put - /f`). */
+  readonly input: AsyncIterable<Uint8Array>;
+  /** For `help`, `watch` and others that run or list commands. */
+  readonly commands: readonly Command[];
+}
+
+/** What a shell keeps between commands. */
+export interface Session {
+  user: string;
+  /** Remote working directory: /user/NAME at first, whether it exists or not. */
+  workingDirectory: string;
+  localDirectory: string;
+  isJson: boolean;
+  /** Set in the interactive shell: commands that would end ask for it (`exit`). */
+  exit?: () => void;
+  /** Newest last; the shell fills it. */
+  history: () => string[];
+}
+
+/**
+ * Where a command's output goes. Text, JSON and the Ink shell implement it; tests record. Lines are without their newline and
+ * already escaped where they hold a user's or a server's text.
+ */
+export interface OutputSink {
+  out(line: string): void;
+  err(line: string): void;
+  /** One object a line with --json; nothing otherwise. A command calls this for each thing it also says with `out`. */
+  record(record: object): void;
+  readonly isJson: boolean;
+  /** Raw bytes of `cat`, with back-pressure. Not escaped. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** A transfer (or a wait) goes on: `id` names it, `progress` is the newest state. Never on stdout. */
+  progress(id: string, progress: OperationProgress): void;
+  /** It ended: one summary line where a person watches (`✓ put my data.csv → ...`). */
+  end(id: string, outcome: OperationOutcome): void;
+}
+
+export interface OperationProgress extends TransferProgress {
+  /** `put`, `get`, `setrep` */
+  operation: string;
+  source: string;
+  target: string;
+  startedMs: number;
+}
+
+export interface OperationOutcome {
+  result: 'done' | 'failed' | 'cancelled';
+  operation: string;
+  source: string;
+  target: string;
+  bytes: number;
+  durationMs: number;
+  blockCount?: number;
+  replication?: number;
+  /** Nodes that were dropped, blocks that are degraded: words for people. */
+  notes: string[];
+}

@@ -1,0 +1,84 @@
+import type { FileStatus } from '../protocol/file-status.js';
+
+/** What a file system cannot do is false here; a command that needs it says so instead of trying. */
+export interface FileSystemCapabilities {
+  /** Owners, groups and modes mean something. */
+  hasPermissions: boolean;
+  hasReplication: boolean;
+}
+
+export interface CopyReadOptions {
+  startBytes?: number | undefined;
+  lengthBytes?: number | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/** Bytes of a file, in order. */
+export interface ByteSource {
+  readonly status: FileStatus;
+  /** Never empty; null at the end. Valid until `release`, to be called once each. */
+  read(): Promise<{ bytes: Uint8Array; release(): void } | null>;
+  close(): Promise<void>;
+}
+
+/** A file being written. Until `close` has resolved nothing stands under its name; after `abort`, nothing is left. */
+export interface ByteSink {
+  write(bytes: Uint8Array): Promise<void>;
+  /** A buffer to fill from its begin and then to `commit`: spares a copy. */
+  acquire(): Promise<Uint8Array>;
+  commit(lengthBytes: number): Promise<void>;
+  /** Names the blocks that are not at full replication yet. */
+  close(): Promise<{ status: FileStatus; degraded: { blockIndex: number; durableReplicas: number }[] }>;
+  abort(): Promise<void>;
+}
+
+export interface CreateFileOptions {
+  overwrite?: boolean | undefined;
+  createParents?: boolean | undefined;
+  permission?: number | undefined;
+  replication?: number | undefined;
+  blockSizeBytes?: number | undefined;
+  /** Write under this path, and rename to the real one in the closing transaction (`f._COPYING_`). */
+  temporaryPath?: string | undefined;
+  times?: { modificationTimeMs: number; accessTimeMs: number } | undefined;
+  signal?: AbortSignal | undefined;
+  onProgress?: ((progress: TransferProgress) => void) | undefined;
+}
+
+/** Progress of one file's transfer: real figures only; a field that a file system has no notion of is left out. */
+export interface TransferProgress {
+  doneBytes: number;
+  totalBytes?: number | undefined;
+  /** From the acknowledgements: bytes durable, summed over replicas. */
+  durableReplicaBytes?: number | undefined;
+  replication?: number | undefined;
+  blockIndex?: number | undefined;
+  blockCount?: number | undefined;
+  durableReplicaCounts?: number[] | undefined;
+  /** dn1 dn3 dn4 */
+  nodes?: string[] | undefined;
+  failures?: { datanode: string; reason: string }[] | undefined;
+}
+
+/**
+ * What every command uses: implemented by the distributed file system (dfs://), by the local one (file://), and later by WebHDFS.
+ * Paths are absolute and clean in that file system's own spelling. Failures are the classes of protocol/errors.ts; those of the
+ * local file system become LocalFileError or the namespace's own (FileNotFoundError, ...). One contract suite runs on all.
+ */
+export interface FileSystem {
+  /** `dfs://127.0.0.1:9870` or `file://`: what stands before a path in a URI. */
+  readonly uri: string;
+  readonly capabilities: FileSystemCapabilities;
+  stat(path: string): Promise<FileStatus>;
+  find(path: string): Promise<FileStatus | null>;
+  /** In the order of the names' bytes, fetched as it is consumed. Of a file: itself. */
+  list(path: string, options?: { signal?: AbortSignal | undefined }): AsyncIterable<FileStatus>;
+  open(path: string, options?: CopyReadOptions): Promise<ByteSource>;
+  create(path: string, options?: CreateFileOptions): Promise<ByteSink>;
+  mkdirs(path: string, options?: { createParents?: boolean; permission?: number }): Promise<boolean>;
+  rename(source: string, target: string, options?: { overwrite?: boolean }): Promise<void>;
+  delete(path: string, options?: { recursive?: boolean }): Promise<boolean>;
+  setPermission(path: string, permission: number): Promise<void>;
+  setOwner(path: string, owner: { owner?: string; group?: string }): Promise<void>;
+  setTimes(path: string, times: { modificationTimeMs?: number; accessTimeMs?: number }): Promise<void>;
+}

@@ -1,0 +1,247 @@
+import type { Block, ReplicaLocation } from './block.js';
+import { assert } from '../base/assert.js';
+import type { WireError } from './errors.js';
+
+/**
+ * The block stream: how block bytes travel between a client and data nodes, and along the pipeline. Never JSON-RPC.
+ *
+ * A channel carries frames. Every frame:
+ *
+ *      0      1      2        4              8
+ *     +------+------+--------+--------------+----------------------------+
+ *     | 0xDF | type | flags  | bodyLength   | body (bodyLength bytes)    |
+ *     +------+------+--------+--------------+----------------------------+
+ *       u8     u8     u16 BE   u32 BE
+ *
+ * The first frame each way is HELLO (body: the JSON of Hello). The opener may send its HELLO and its first request together.
+ * One operation at a time; when one has ended in good order the channel takes the next, so that channels can be pooled.
+ * Whoever meets a failure in the middle of an operation closes the channel.
+ *
+ *   write:  WRITE ->   <- STATUS    PACKET* ->   <- ACK*       the last PACKET has LAST; its ACK ends the operation
+ *   read:   READ ->    <- STATUS   <- PACKET*                  the last PACKET has LAST (it may hold no bytes), and ends it
+ *
+ * PACKET body (checksums: CRC-32 of each chunk of the data; the last chunk may be short; all numbers big-endian):
+ *
+ *      0            4             8               16           20              24
+ *     +------------+-------------+---------------+------------+---------------+----------------+--------+
+ *     | sequence   | dataLength  | offsetInBlock | chunkSize  | checksumCount | checksums u32* | data   |
+ *     +------------+-------------+---------------+------------+---------------+----------------+--------+
+ *       u32          u32           u64             u32          u32
+ *
+ * ACK body: one entry a replica, in pipeline order beginning with the sender of this ACK:
+ *
+ *      0          4        6
+ *     +----------+--------+----------------------------------------------------------+
+ *     | sequence | count  | count x { u8 status, u64 receivedBytes, u64 durableBytes } |
+ *     +----------+--------+----------------------------------------------------------+
+ *
+ * A hop acknowledges a packet when it has written it and everyone downstream has acknowledged it. `receivedBytes` and
+ * `durableBytes` are lengths of the replica: what is written, and what is on disk for good. The ACK of LAST is sent after the
+ * durable order (promises.md, P1): then durableBytes is the whole length, unless the write asked for `isDurable: false`.
+ */
+export const frameMagic = 0xdf;
+export const framePrefixBytes = 8;
+export const packetHeaderBytes = 24;
+const ackHeaderBytes = 6;
+const ackEntryBytes = 17;
+
+export const frameTypes = { hello: 1, status: 2, write: 3, read: 4, packet: 5, ack: 6 } as const;
+export const packetFlags = { last: 1, sync: 2 } as const;
+
+/** What fits in a frame; a larger one closes the channel. 4 MiB of data and its checksums and then some. */
+export const maxFrameBodyBytes = 5 * 1024 * 1024;
+/** Bodies of hello, status, write and read are JSON, and small. */
+export const maxControlBodyBytes = 256 * 1024;
+/** Data in a packet and bytes a checksum covers, as our client writes them: measured best (performance.md). */
+export const defaultPacketDataBytes = 512 * 1024;
+export const defaultChunkBytes = 64 * 1024;
+
+/**
+ * `create`: a new replica. `recover`: one of the replicas of a broken pipeline: its generation stamp becomes that of `block`, it is
+ * cut to `keepBytes`, and bytes go on from there. `transfer`: a copy of a finalized replica, of `block.lengthBytes`.
+ */
+export interface WriteRequest {
+  stage: 'create' | 'recover' | 'transfer';
+  /** Its length: 0 for create; for transfer the whole. Its generation stamp: the one that the replica is to have. */
+  block: Block;
+  storageId: string;
+  token: string;
+  /** The rest of the pipeline, next hop first. */
+  downstream: ReplicaLocation[];
+  chunkBytes: number;
+  /** fsync before the last ACK, as promised. */
+  isDurable: boolean;
+  /** recover: the length acknowledged by all; a multiple of chunkBytes or the replica's own end. The sender goes on from it. */
+  keepBytes: number;
+  /** recover: the generation stamp that the replica had. */
+  previousGenerationStamp?: number;
+}
+
+export interface ReadRequest {
+  /** Any length; generation stamp and id must be those of the replica. */
+  block: Block;
+  token: string;
+  offsetBytes: number;
+  lengthBytes: number;
+}
+
+/** The answer to WRITE and READ. A refusal names the node that refused (the first bad one of a pipeline, by its uuid). */
+export type StatusMessage =
+  | { ok: true; chunkBytes: number; /** READ: where the first packet begins, `offsetBytes` rounded down to a chunk. */ offsetBytes: number; replicaLengthBytes: number }
+  | { ok: false; error: WireError; badDatanode?: string };
+
+export interface PacketHeader {
+  sequence: number;
+  dataLength: number;
+  offsetInBlock: number;
+  chunkBytes: number;
+  checksumCount: number;
+  isLast: boolean;
+  /** fsync what there is before acknowledging (hsync). */
+  isSync: boolean;
+}
+
+export const ackStatuses = ['ok', 'error', 'checksum', 'noSpace', 'stale'] as const;
+export type AckStatus = (typeof ackStatuses)[number];
+
+export interface AckEntry {
+  status: AckStatus;
+  receivedBytes: number;
+  durableBytes: number;
+}
+
+export interface Ack {
+  sequence: number;
+  entries: AckEntry[];
+}
+
+/** One received frame. `body` is only valid until `release()`, which gives its buffer back to the pool: exactly once. */
+export interface Frame {
+  readonly type: number;
+  readonly flags: number;
+  readonly body: Buffer;
+  /** Prefix and body together, as they came: forwarding a packet is writing this. */
+  readonly raw: Buffer;
+  release(): void;
+}
+
+/** A stream of frames to one other node: the seam that a simulated network replaces. */
+export interface BlockChannel {
+  /** host:port of the other end. */
+  readonly remoteAddress: string;
+  /**
+   * The next frame, in order; null when the other end has ended in good order. Rejects with InputOutputError after a reset,
+   * and when nothing came for the channel's idle limit. One read at a time.
+   */
+  read(): Promise<Frame | null>;
+  /**
+   * Sends whole frames (a frame may come in pieces). Resolves when the bytes were taken and may be reused by the caller;
+   * rejects once the channel is broken. Writes may overlap; they keep their order.
+   */
+  write(pieces: Uint8Array[]): Promise<void>;
+  /** No more frames from this side. */
+  end(): void;
+  /** Breaks the channel off: reads and writes in progress reject. Harmless when repeated. */
+  destroy(): void;
+  readonly isDestroyed: boolean;
+}
+
+/** Opens channels. The hello was sent, and the other's is read and checked by the first read: ClusterMismatchError, VersionMismatchError. */
+export interface BlockChannelConnector {
+  /** UnavailableError if nothing answers within the connect limit. May hand out a pooled channel whose last operation ended in good order. */
+  connect(address: string, options?: { signal?: AbortSignal }): Promise<BlockChannel>;
+  /** Gives a channel whose operation has ended in good order back for the next one. */
+  release(channel: BlockChannel): void;
+  close(): void;
+}
+
+export function encodePrefix(target: Buffer, type: number, flags: number, bodyLength: number): void {
+  target[0] = frameMagic;
+  target[1] = type;
+  target.writeUInt16BE(flags, 2);
+  target.writeUInt32BE(bodyLength, 4);
+}
+
+/** A frame whose body is the JSON of `message`. */
+export function encodeControl(type: number, message: object): Buffer {
+  const body = Buffer.from(JSON.stringify(message));
+  const frame = Buffer.allocUnsafe(framePrefixBytes + body.length);
+  encodePrefix(frame, type, 0, body.length);
+  body.copy(frame, framePrefixBytes);
+  return frame;
+}
+
+/** Bytes from a frame's begin to its data, for `dataLength` bytes of data: a writer reserves these in front of its data. */
+export function packetOverheadBytes(dataLength: number, chunkBytes: number): number {
+  return framePrefixBytes + packetHeaderBytes + 4 * Math.ceil(dataLength / chunkBytes);
+}
+
+/** Writes prefix and packet header at the begin of `target`; checksums and data follow at `framePrefixBytes + packetHeaderBytes`. */
+export function encodePacketHeader(target: Buffer, header: PacketHeader): void {
+  const flags = (header.isLast ? packetFlags.last : 0) | (header.isSync ? packetFlags.sync : 0);
+  encodePrefix(target, frameTypes.packet, flags, packetHeaderBytes + 4 * header.checksumCount + header.dataLength);
+  const at = framePrefixBytes;
+  target.writeUInt32BE(header.sequence, at);
+  target.writeUInt32BE(header.dataLength, at + 4);
+  target.writeBigUInt64BE(BigInt(header.offsetInBlock), at + 8);
+  target.writeUInt32BE(header.chunkBytes, at + 16);
+  target.writeUInt32BE(header.checksumCount, at + 20);
+}
+
+/** The header of a packet frame; undefined if its numbers do not fit each other or the frame. */
+export function decodePacketHeader(frame: Pick<Frame, 'flags' | 'body'>): PacketHeader | undefined {
+  const { body, flags } = frame;
+  if (body.length < packetHeaderBytes) return undefined;
+  const offsetInBlock = Number(body.readBigUInt64BE(8));
+  const header: PacketHeader = {
+    sequence: body.readUInt32BE(0),
+    dataLength: body.readUInt32BE(4),
+    offsetInBlock,
+    chunkBytes: body.readUInt32BE(16),
+    checksumCount: body.readUInt32BE(20),
+    isLast: (flags & packetFlags.last) !== 0,
+    isSync: (flags & packetFlags.sync) !== 0,
+  };
+  if (header.chunkBytes === 0 || !Number.isSafeInteger(offsetInBlock)) return undefined;
+  if (header.checksumCount !== Math.ceil(header.dataLength / header.chunkBytes)) return undefined;
+  if (body.length !== packetHeaderBytes + 4 * header.checksumCount + header.dataLength) return undefined;
+  return header;
+}
+
+export function packetChecksums(body: Buffer, header: PacketHeader): Buffer {
+  return body.subarray(packetHeaderBytes, packetHeaderBytes + 4 * header.checksumCount);
+}
+
+export function packetData(body: Buffer, header: PacketHeader): Buffer {
+  return body.subarray(packetHeaderBytes + 4 * header.checksumCount);
+}
+
+export function encodeAck(ack: Ack): Buffer {
+  const bodyLength = ackHeaderBytes + ackEntryBytes * ack.entries.length;
+  const frame = Buffer.allocUnsafe(framePrefixBytes + bodyLength);
+  encodePrefix(frame, frameTypes.ack, 0, bodyLength);
+  frame.writeUInt32BE(ack.sequence, framePrefixBytes);
+  frame.writeUInt16BE(ack.entries.length, framePrefixBytes + 4);
+  let at = framePrefixBytes + ackHeaderBytes;
+  for (const entry of ack.entries) {
+    const status = ackStatuses.indexOf(entry.status);
+    assert(status >= 0, 'an ack status is one of the known ones');
+    frame[at] = status;
+    frame.writeBigUInt64BE(BigInt(entry.receivedBytes), at + 1);
+    frame.writeBigUInt64BE(BigInt(entry.durableBytes), at + 9);
+    at += ackEntryBytes;
+  }
+  return frame;
+}
+
+/** Undefined if the body is no ACK. */
+export function decodeAck(body: Buffer): Ack | undefined {
+  if (body.length < ackHeaderBytes) return undefined;
+  const count = body.readUInt16BE(4);
+  if (body.length !== ackHeaderBytes + count * ackEntryBytes) return undefined;
+  const entries: AckEntry[] = [];
+  for (let i = 0, at = ackHeaderBytes; i < count; i++, at += ackEntryBytes) {
+    entries.push({ status: ackStatuses[body[at]!] ?? 'error', receivedBytes: Number(body.readBigUInt64BE(at + 1)), durableBytes: Number(body.readBigUInt64BE(at + 9)) });
+  }
+  return { sequence: body.readUInt32BE(0), entries };
+}

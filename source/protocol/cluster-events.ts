@@ -1,0 +1,100 @@
+import { type Static, Type } from '@sinclair/typebox';
+import { byteCountSchema, timeSchema } from './schemas.js';
+
+const strict = { additionalProperties: false } as const;
+const rate = Type.Number({ minimum: 0 });
+
+/** A data node as the name node sees it now. */
+export const datanodeReportSchema = Type.Object(
+  {
+    datanodeUuid: Type.String(),
+    /** dn1..dnN */
+    name: Type.String(),
+    /** host:port of its one listener */
+    address: Type.String(),
+    rack: Type.String(),
+    state: Type.Union([Type.Literal('live'), Type.Literal('stale'), Type.Literal('dead')]),
+    capacityBytes: byteCountSchema,
+    usedBytes: byteCountSchema,
+    nonDfsUsedBytes: byteCountSchema,
+    remainingBytes: byteCountSchema,
+    blockCount: byteCountSchema,
+    /** Block operations in progress. */
+    transferCount: byteCountSchema,
+    receivedBytesPerSecond: rate,
+    sentBytesPerSecond: rate,
+    /** ms since its last heartbeat, on the name node's monotonic clock */
+    sinceHeartbeatMs: byteCountSchema,
+    lastHeartbeatTimeMs: timeSchema,
+    /** 0: none yet */
+    lastBlockReportTimeMs: timeSchema,
+  },
+  strict,
+);
+export type DatanodeReport = Static<typeof datanodeReportSchema>;
+
+/** A copy that repair has ordered and not seen arrive. */
+export const repairTransferSchema = Type.Object(
+  { blockId: Type.Integer(), source: Type.String(), target: Type.String(), doneBytes: byteCountSchema, totalBytes: byteCountSchema },
+  strict,
+);
+
+/** What the panel, `report`, `cluster status` and `/healthz` show. Served by cluster.getHealth, and by the feed every second. */
+export const clusterHealthSchema = Type.Object(
+  {
+    clusterId: Type.String(),
+    nameNode: Type.String(),
+    status: Type.Union([Type.Literal('HEALTHY'), Type.Literal('DEGRADED'), Type.Literal('SAFE MODE')]),
+    upTimeMs: byteCountSchema,
+    timeMs: timeSchema,
+    safeMode: Type.Object({ isOn: Type.Boolean(), reason: Type.String(), reportedBlocks: byteCountSchema, totalBlocks: byteCountSchema }, strict),
+    capacityBytes: byteCountSchema,
+    usedBytes: byteCountSchema,
+    remainingBytes: byteCountSchema,
+    fileCount: byteCountSchema,
+    directoryCount: byteCountSchema,
+    blocks: Type.Object(
+      {
+        total: byteCountSchema,
+        underReplicated: byteCountSchema,
+        /** No good replica on any live node. */
+        missing: byteCountSchema,
+        missingWithReplicationOne: byteCountSchema,
+        /** Blocks with at least one rotten replica. */
+        corrupt: byteCountSchema,
+        /** Under-replicated with one good copy left. */
+        highestPriority: byteCountSchema,
+        pendingReplication: byteCountSchema,
+        pendingDeletion: byteCountSchema,
+      },
+      strict,
+    ),
+    /** The repair that runs: since its queue was last empty. `totalBlocks` 0: none. */
+    repair: Type.Object({ doneBlocks: byteCountSchema, totalBlocks: byteCountSchema, bytesPerSecond: rate, transfers: Type.Array(repairTransferSchema, { maxItems: 64 }) }, strict),
+    datanodes: Type.Array(datanodeReportSchema),
+  },
+  strict,
+);
+export type ClusterHealth = Static<typeof clusterHealthSchema>;
+
+/**
+ * Something that happened in the cluster: a line for people (`dn3 DEAD, 214 blocks under-replicated, 0 missing`) with its kind.
+ * `id` rises by one within a name node's life; a reader that reconnects says the last one it saw.
+ */
+export interface ClusterEvent {
+  id: number;
+  timeMs: number;
+  level: 'info' | 'warn' | 'error';
+  kind: 'node-registered' | 'node-stale' | 'node-dead' | 'node-live' | 'safe-mode' | 'repair-started' | 'repair-finished' | 'replica-corrupt' | 'block-missing' | 'name-node-started';
+  /** dn1, where the event is about a node. */
+  node?: string;
+  message: string;
+}
+
+/** The feed, over server-sent events at GET /events: `event: health` with ClusterHealth, `event: cluster` with ClusterEvent. */
+export type FeedItem = { type: 'health'; health: ClusterHealth } | { type: 'cluster'; event: ClusterEvent };
+
+/** Where a node's /events gets its items: calls `listener` for what is new, and first for events after `afterId` that are still kept. */
+export interface FeedSource {
+  subscribe(listener: (item: FeedItem) => void, afterId?: number): () => void;
+}

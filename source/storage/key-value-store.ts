@@ -1,0 +1,43 @@
+/**
+ * The ordered store under the name node. Keys are strings of which each character is one byte (latin1): they sort as their
+ * bytes. At most 1,900 bytes a key. Values are bytes, owned by the store once put, and not to be changed by who got them.
+ */
+export type Key = string;
+export type Entry = [key: Key, value: Uint8Array];
+
+export interface RangeOptions {
+  /** First key, itself included. */
+  start: Key;
+  /** Where to stop, itself excluded. */
+  end: Key;
+  /** From the end to the start; the bounds mean the same. */
+  isReverse?: boolean;
+  limit?: number;
+}
+
+export interface KeyValueReader {
+  get(key: Key): Uint8Array | undefined;
+  /** Entries in the order of the keys' bytes. To be consumed at once: not across an await, nor across a write. */
+  range(options: RangeOptions): Iterable<Entry>;
+}
+
+export interface KeyValueTransaction extends KeyValueReader {
+  put(key: Key, value: Uint8Array): void;
+  /** Deleting an absent key succeeds. */
+  delete(key: Key): void;
+}
+
+/**
+ * Reads outside a transaction see what is durable, or about to be by the commit in flight; never part of a transaction.
+ */
+export interface KeyValueStore extends KeyValueReader {
+  /**
+   * Runs `work` synchronously on a view that holds every earlier transaction's changes. Its changes apply wholly, or, if it throws,
+   * not at all. Transactions are run in the order of the calls and committed in groups. The promise settles, with the result or
+   * with what `work` threw, only when everything that `work` saw is on disk for good. A commit that fails rejects every
+   * transaction of its group with StorageDamagedError and closes the store to writing: the process is to end.
+   */
+  transact<T>(work: (transaction: KeyValueTransaction) => T): Promise<T>;
+  /** Resolves when all is on disk and the files are closed. Later calls throw. */
+  close(): Promise<void>;
+}
