@@ -19,6 +19,7 @@ import type { WireError } from './errors.js';
  *
  *   write:  WRITE ->   <- STATUS    PACKET* ->   <- ACK*       the last PACKET has LAST; its ACK ends the operation
  *   read:   READ ->    <- STATUS   <- PACKET*                  the last PACKET has LAST (it may hold no bytes), and ends it
+ *   transfer: TRANSFER ->  <- STATUS                           the node has copied its replica to the target: a WRITE of its own
  *
  * PACKET body (checksums: CRC-32 of each chunk of the data; the last chunk may be short; all numbers big-endian):
  *
@@ -45,7 +46,7 @@ export const packetHeaderBytes = 24;
 const ackHeaderBytes = 6;
 const ackEntryBytes = 17;
 
-export const frameTypes = { hello: 1, status: 2, write: 3, read: 4, packet: 5, ack: 6 } as const;
+export const frameTypes = { hello: 1, status: 2, write: 3, read: 4, packet: 5, ack: 6, transfer: 7 } as const;
 export const packetFlags = { last: 1, sync: 2 } as const;
 
 /** What fits in a frame; a larger one closes the channel. 4 MiB of data and its checksums and then some. */
@@ -58,7 +59,7 @@ export const defaultChunkBytes = 64 * 1024;
 
 /**
  * `create`: a new replica. `recover`: one of the replicas of a broken pipeline: its generation stamp becomes that of `block`, it is
- * cut to `keepBytes`, and bytes go on from there. `transfer`: a copy of a finalized replica, of `block.lengthBytes`.
+ * cut to `keepBytes`, and bytes go on from there. `transfer`: a copy of another node's replica, of `block.lengthBytes`.
  */
 export interface WriteRequest {
   stage: 'create' | 'recover' | 'transfer';
@@ -75,6 +76,15 @@ export interface WriteRequest {
   keepBytes: number;
   /** recover: the generation stamp that the replica had. */
   previousGenerationStamp?: number;
+  /** transfer: finalize after LAST (repair), or keep the replica as one being written (it then joins a pipeline by `recover`). */
+  isFinal: boolean;
+}
+
+/** Asks a node to copy the first `block.lengthBytes` of its replica, being written or finalized, to `target`, to be kept as being written. */
+export interface TransferRequest {
+  block: Block;
+  token: string;
+  target: ReplicaLocation;
 }
 
 export interface ReadRequest {
