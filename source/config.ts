@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import type { ParseError } from 'jsonc-parser';
 import { formatAddress, isLoopback, parseAddress } from './base/address.js';
 import { parseSize } from './base/size.js';
 import { ConfigError } from './protocol/errors.js';
@@ -186,7 +187,7 @@ async function parseObject(content: string, file: string): Promise<Record<string
 /** JSON.parse often gives no position: this finds line and column of the first mistake. */
 async function syntaxMistake(content: string, file: string): Promise<string> {
   const { parse, printParseErrorCode } = await import('jsonc-parser');
-  const errors: { error: number; offset: number }[] = [];
+  const errors: ParseError[] = [];
   parse(content, errors, { disallowComments: true, allowTrailingComma: false });
   const offset = errors[0]?.offset ?? 0;
   const before = content.slice(0, offset).split('\n');
