@@ -1,0 +1,138 @@
+import { readFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { escapeControls } from './base/text.js';
+import type { Arguments } from './cli.js';
+import type { DfsClient } from './client/client-api.js';
+import type { CommandContext, OutputSink, Session } from './commands/command.js';
+import { connect, currentUser, localCluster, localFileSystem, nameNodeAddress, remoteFileSystem } from './compose.js';
+import { type Config, loadConfig } from './config.js';
+import type { FileSystem } from './filesystem/file-system.js';
+import { DfsError } from './protocol/errors.js';
+
+/** What every way of running commands shares: one-shot, script, shell. */
+export interface Program {
+  config: Config;
+  /** host:port */
+  nameNode: string;
+  session: Session;
+  /** The context of one command line: its own sink, signal and input; client and file systems are shared. */
+  createContext(parts: { sink: OutputSink; signal: AbortSignal; input: AsyncIterable<Uint8Array> }): Promise<CommandContext>;
+  client(): Promise<DfsClient>;
+  close(): Promise<void>;
+}
+
+// dist/bin and dist/source are both two folders below the package's own.
+const packageDirectory = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+
+export function version(): string {
+  return (JSON.parse(readFileSync(join(packageDirectory, 'package.json'), 'utf8')) as { version: string }).version;
+}
+
+/** The script that a node of the local cluster runs: this program. */
+export function entryPoint(): string {
+  return join(packageDirectory, 'dist', 'bin', 'dfsh.js');
+}
+
+export async function readConfig(values: Pick<Arguments, 'config' | 'data-dir'>): Promise<Config> {
+  const config = await loadConfig({
+    file: values.config,
+    environment: process.env,
+    workingDirectory: process.cwd(),
+    packageFile: join(packageDirectory, 'config.json'),
+  });
+  return values['data-dir'] ? { ...config, dataDirectory: resolve(values['data-dir']) } : config;
+}
+
+export async function createProgram(values: Arguments, exit?: () => void): Promise<Program> {
+  const config = await readConfig(values);
+  const nameNode = values['name-node'] ? nameNodeAddress(values['name-node']) : config.nameNode;
+  const user = values.user ?? currentUser();
+  const session: Session = { user, workingDirectory: `/user/${user}`, localDirectory: process.cwd(), isJson: values.json ?? false, history: () => [], ...(exit && { exit }) };
+  let client: Promise<DfsClient> | undefined;
+  let remote: Promise<FileSystem> | undefined;
+  const getClient = () => (client ??= connect({ nameNode, user, retryTimeoutMs: config.retryTimeoutMs }));
+  const local = await localFileSystem();
+  return {
+    config,
+    nameNode,
+    session,
+    client: getClient,
+    async createContext({ sink, signal, input }) {
+      const { registry } = await import('./commands/registry.js');
+      return {
+        sink,
+        signal,
+        session,
+        input,
+        local,
+        commands: registry,
+        client: getClient,
+        remote: () => (remote ??= getClient().then(remoteFileSystem)),
+        localCluster: () => localCluster(config, entryPoint(), nameNode),
+      };
+    },
+    async close() {
+      await (await client)?.close();
+    },
+  };
+}
+
+/** `--exec CMD`...: each in turn, until one fails; resolves to the exit code of the last one that ran. */
+export async function runOneShot(values: Arguments, lines: readonly string[]): Promise<number> {
+  return runLines(values, lines, process.stdin);
+}
+
+/** stdin as a script: a command a line, until one fails; the error names the line. */
+export async function runScript(values: Arguments): Promise<number> {
+  const lines = createInterface({ input: process.stdin, crlfDelay: Infinity });
+  return runLines(values, lines, noInput(), (number, line) => process.stderr.write(`dfsh: stopped at line ${number}: ${escapeControls(line)}\n`));
+}
+
+async function runLines(values: Arguments, lines: Iterable<string> | AsyncIterable<string>, input: AsyncIterable<Uint8Array>, onStop?: (number: number, line: string) => void): Promise<number> {
+  const program = await createProgram(values);
+  const [{ runLine }, sink] = await Promise.all([import('./commands/dispatcher.js'), createSink(values)]);
+  const interrupt = new AbortController();
+  onInterrupt(interrupt);
+  const context = await program.createContext({ sink, signal: interrupt.signal, input });
+  let code = 0;
+  let number = 0;
+  for await (const line of lines) {
+    number++;
+    const result = await runLine(line, context);
+    if (result !== 0) code = result;
+    else if (!values.k) code = 0;
+    if (interrupt.signal.aborted) break;
+    if (result !== 0 && !values.k) {
+      onStop?.(number, line);
+      break;
+    }
+  }
+  await program.close();
+  return code;
+}
+
+async function createSink(values: Arguments): Promise<OutputSink> {
+  const streams = { stdout: process.stdout, stderr: process.stderr };
+  if (values.json) return (await import('./commands/json-sink.js')).createJsonSink(streams);
+  return (await import('./commands/text-sink.js')).createTextSink({ ...streams, isProgressWanted: values.progress ?? false });
+}
+
+/** The first Ctrl-C (or SIGTERM) cancels in good order, the second ends at once. */
+function onInterrupt(controller: AbortController): void {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      if (controller.signal.aborted) process.exit(130);
+      controller.abort();
+    });
+  }
+}
+
+async function* noInput(): AsyncIterable<Uint8Array> {}
+
+/** What a person reads of an error that no command has handled. */
+export function describeFailure(error: unknown): { lines: string[]; exitCode: number } {
+  if (error instanceof DfsError) return { lines: [...error.message.split('\n'), ...error.details].map((line) => escapeControls(line)), exitCode: error.entry.exitCode };
+  return { lines: [`internal error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`], exitCode: 1 };
+}
