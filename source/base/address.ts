@@ -1,3 +1,5 @@
+import { isIPv4, isIPv6 } from 'node:net';
+
 /** host:port of a node. */
 export interface Address {
   host: string;
@@ -11,7 +13,7 @@ export function parseAddress(text: string, defaultPort?: number): Address | unde
   const host = (match[1] ?? match[2] ?? match[3])!.toLowerCase();
   const port = match[4] === undefined ? defaultPort : Number(match[4]);
   if (port === undefined || port < 1 || port > 65535) return undefined;
-  if (/^[\d.]+$/.test(host) && !isIPv4(host)) return undefined;
+  if (host.includes(':') ? !isIPv6(host) : /^[\d.]+$/.test(host) && !isIPv4(host)) return undefined;
   return { host, port };
 }
 
@@ -23,9 +25,4 @@ export function formatAddress({ host, port }: Address): string {
 /** True for 127.0.0.0/8, ::1 and localhost: addresses that only this machine can reach. */
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
-}
-
-function isIPv4(host: string): boolean {
-  const parts = host.split('.');
-  return parts.length === 4 && parts.every((part) => /^\d{1,3}$/.test(part) && Number(part) <= 255);
 }

@@ -1,0 +1,115 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'ava';
+import fc from 'fast-check';
+import { configKeys, loadConfig, parseConfig } from '../../source/config.js';
+import { ConfigError } from '../../source/protocol/errors.js';
+
+const at = { file: '/etc/dfsh/config.json', defaultDataDirectory: '/home/me/.local/share/dfsh/cluster' };
+const nodes = '"data_nodes": ["127.0.0.1:9864", "127.0.0.1:9865", "127.0.0.1:9866"]';
+
+async function mistakes(content: string): Promise<string[]> {
+  try {
+    await parseConfig(content, at);
+    return [];
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message.split('\n').map((line) => line.replace(`${at.file}: `, ''));
+    throw error;
+  }
+}
+
+test('a file with only the three original keys works, and everything else has a default', async (t) => {
+  const config = await parseConfig(`{"block_size": 10000, "replication_factor": 3, ${nodes}}`, at);
+  t.is(config.blockSizeBytes, 10_000);
+  t.is(config.replicationFactor, 3);
+  t.deepEqual(config.dataNodes, ['127.0.0.1:9864', '127.0.0.1:9865', '127.0.0.1:9866']);
+  t.is(config.nameNode, '127.0.0.1:9870');
+  t.is(config.minReplication, 2);
+  t.is(config.heartbeatIntervalMs, 1000);
+  t.is(config.staleNodeTimeoutMs, 3000);
+  t.is(config.deadNodeTimeoutMs, 10_000);
+  t.is(config.dataDirectory, at.defaultDataDirectory);
+  t.true(config.isDurableClose);
+});
+
+test('sizes may have units, hosts may leave out the port, and data_dir is relative to the file', async (t) => {
+  const config = await parseConfig('{"block_size": "64m", "data_nodes": ["localhost", "[::1]:9865"], "data_dir": "data"}', at);
+  t.is(config.blockSizeBytes, 67_108_864);
+  t.deepEqual(config.dataNodes, ['127.0.0.1:9864', '[::1]:9865']);
+  t.is(config.replicationFactor, 2, 'three by default, but never more than there are nodes');
+  t.is(config.dataDirectory, '/etc/dfsh/data');
+});
+
+const cases: [title: string, content: string, ...lines: RegExp[]][] = [
+  ['bad JSON is reported with line and column', '{\n  "block_size": 64m\n}', /^\/etc\/dfsh\/config\.json:2:\d+: not JSON: /],
+  ['an empty file is reported', '', /config\.json:1:1: not JSON/],
+  ['a list is no configuration', '[]', /^holds \[\]; allowed: an object/],
+  ['an unknown key is named with the nearest known one', '{"blocksize": 1}', /^unknown key "blocksize"; did you mean "block_size"\?$/],
+  ['an unknown key far from all lists the known ones', '{"colour": 1}', /^unknown key "colour"; known: block_size, /],
+  ['__proto__ is an unknown key like any other', '{"__proto__": {"block_size": 1}}', /^unknown key "__proto__"/],
+  ['a size of a wrong type', '{"block_size": true}', /^"block_size" is true; allowed: a size from 1 byte to 1 TiB/],
+  ['a size of zero', '{"block_size": 0}', /^"block_size" is 0; allowed/],
+  ['a negative size', '{"block_size": -5}', /^"block_size" is -5; allowed/],
+  ['a size with an unknown unit', '{"block_size": "64 apples"}', /^"block_size" is "64 apples"; allowed/],
+  ['replication above the number of nodes', `{"replication_factor": 4, ${nodes}}`, /^"replication_factor" is 4; allowed: at most 3, the number of "data_nodes"$/],
+  ['replication that is no whole number', '{"replication_factor": 2.5}', /^"replication_factor" is 2\.5; allowed: copies of each block, a whole number/],
+  ['a node listed twice', '{"data_nodes": ["127.0.0.1:9864", "localhost:9864"], "replication_factor": 1}', /^"data_nodes\[1\]" is "localhost:9864", the same node as data_nodes\[0\]/],
+  ['a bad address', '{"data_nodes": ["127.0.0.1:99999"], "replication_factor": 1}', /^"data_nodes\[0\]" is "127\.0\.0\.1:99999"; allowed: "host" or "host:port"/],
+  ['an address of a wrong type', '{"data_nodes": [9864], "replication_factor": 1}', /^"data_nodes\[0\]" is 9864; allowed/],
+  ['no data nodes', '{"data_nodes": []}', /^"data_nodes" is \[\]; allowed: a list/],
+  ['an address that others can reach', '{"data_nodes": ["10.0.0.5:9864"], "replication_factor": 1}', /^"data_nodes\[0\]" is "10\.0\.0\.5:9864"; allowed: an address of this machine.*no authentication yet$/],
+  ['a name node on the wildcard address', '{"name_node": "0.0.0.0:9870"}', /^"name_node" is "0\.0\.0\.0:9870"; .*no authentication yet$/],
+  ['a name node on a data node\'s address', `{"name_node": "127.0.0.1:9864", ${nodes}}`, /^"name_node" is "127\.0\.0\.1:9864"; allowed: an address that is not/],
+  ['a verdict of death before one of staleness', '{"stale_node_timeout_ms": 5000, "dead_node_timeout_ms": 5000}', /^"dead_node_timeout_ms" is 5000; allowed: more than/],
+  ['every mistake gets its line', '{"block_size": 0, "replication_factor": "x", "blok": 1}', /unknown key "blok"/, /"replication_factor" is "x"/, /"block_size" is 0/],
+];
+for (const [title, content, ...lines] of cases) {
+  test(`mistakes: ${title}`, async (t) => {
+    const found = await mistakes(content);
+    t.is(found.length, lines.length, found.join('\n'));
+    lines.forEach((line) => t.true(found.some((text) => line.test(text)), found.join('\n')));
+  });
+}
+
+test('whatever JSON the file holds, the answer is a configuration or a ConfigError that names the file', async (t) => {
+  const anything = fc.oneof(
+    fc.json(),
+    fc.string(),
+    fc.dictionary(fc.constantFrom(...configKeys), fc.oneof(fc.integer(), fc.string(), fc.boolean(), fc.constant(null), fc.array(fc.string()))).map((value) => JSON.stringify(value)),
+  );
+  await fc.assert(
+    fc.asyncProperty(anything, async (content) => {
+      try {
+        const config = await parseConfig(content, at);
+        t.true(config.replicationFactor >= 1 && config.replicationFactor <= config.dataNodes.length);
+      } catch (error) {
+        if (!(error instanceof ConfigError)) throw error;
+        for (const line of error.message.split('\n')) t.true(line.startsWith(at.file), line);
+      }
+    }),
+    { numRuns: 300 },
+  );
+  t.pass();
+});
+
+test('the file is looked for at --config, then DFSH_CONFIG, then the working directory, then the package', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'dfsh-config-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const write = (name: string, blockSize: number) => {
+    mkdirSync(join(folder, name), { recursive: true });
+    writeFileSync(join(folder, name, 'config.json'), `{"block_size": ${blockSize}}`);
+    return join(folder, name, 'config.json');
+  };
+  const [packageFile, working, variable, named] = [write('package', 1), write('working', 2), write('variable', 3), write('named', 4)];
+  mkdirSync(join(folder, 'empty'));
+  const load = async (file: string | undefined, environment: NodeJS.ProcessEnv, directory: string) => (await loadConfig({ file, environment, workingDirectory: join(folder, directory), packageFile })).blockSizeBytes;
+  t.is(await load(named, { DFSH_CONFIG: variable }, 'working'), 4);
+  t.is(await load(undefined, { DFSH_CONFIG: variable }, 'working'), 3);
+  t.is(await load(undefined, {}, 'working'), 2);
+  t.is(await load(undefined, {}, 'empty'), 1);
+  t.true(working.length > 0);
+  const missing = join(folder, 'nowhere.json');
+  await t.throwsAsync(load(missing, {}, 'working'), { message: `${missing} (named by --config): there is no such file` });
+  await t.throwsAsync(load(undefined, { DFSH_CONFIG: missing }, 'working'), { message: `${missing} (named by DFSH_CONFIG): there is no such file` });
+});
