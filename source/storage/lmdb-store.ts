@@ -1,0 +1,240 @@
+import { statfsSync } from 'node:fs';
+import { chmod, mkdir, open as openFile, readFile, rename, stat, unlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { open, type RootDatabase } from 'lmdb';
+import { assert } from '../base/assert.js';
+import type { Logger } from '../base/log.js';
+import { formatReport } from '../base/size.js';
+import { type DfsError, NoSpaceError, StorageDamagedError, UnsupportedError, VersionMismatchError } from '../protocol/errors.js';
+import { wholeRange } from './key-encoding.js';
+import type { Entry, Key, KeyValueStore, KeyValueTransaction, RangeOptions } from './key-value-store.js';
+import { checkLmdbFiles } from './lmdb-check.js';
+import { maxKeyBytes } from './overlay.js';
+import { decodeRecord, encodeRecord } from './record.js';
+import { type DirectoryLock, lockDirectory } from './store-lock.js';
+import { type StoreBackend, TransactionQueue } from './transaction-queue.js';
+
+export interface LmdbStoreOptions {
+  /** Created, for its owner alone, if missing. It belongs to the store wholly: data.mdb, lock.mdb, clean-shutdown. */
+  directory: string;
+  /** How large the store may grow, in bytes of address space; the file grows as it is filled. */
+  mapSize?: number;
+  logger: Logger;
+  /** No lock, no changes: beside a running name node too. */
+  isReadOnly?: boolean;
+  /** Below this much free space transactions that change something are refused. A full disk under LMDB can end the process. */
+  minFreeBytes?: number;
+  /** Free bytes on the disk of `directory`. */
+  freeBytes?: () => number;
+}
+
+const formatMagic = 'dfsh-kv';
+export const formatVersion = 1;
+const headerKey = '\0header';
+const defaultMapSize = 2 ** 40;
+const defaultMinFreeBytes = 64 * 1024 * 1024;
+/** For reading over a store that was not closed in good order: restarts after a kill are to stay quick. */
+const checkBudgetMs = 150;
+const markerName = 'clean-shutdown';
+
+/**
+ * The store on disk. Refuses, and changes nothing, with StorageLockedError when another process has the directory,
+ * VersionMismatchError on a format that this program does not know, StorageDamagedError on files that cannot be read.
+ */
+export async function openLmdbStore(options: LmdbStoreOptions): Promise<KeyValueStore> {
+  const { directory, isReadOnly = false } = options;
+  if (isReadOnly) {
+    await checkUnlessClean(options);
+    return new TransactionQueue(new LmdbBackend(options, openDatabase(options), undefined));
+  }
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const lock = await lockDirectory(directory);
+  try {
+    await checkUnlessClean(options);
+    const database = openDatabase(options);
+    await chmod(join(directory, 'data.mdb'), 0o600);
+    const backend = new LmdbBackend(options, database, lock);
+    try {
+      await backend.writeHeaderIfNew();
+      await removeMarker(directory);
+    } catch (error) {
+      await database.close();
+      throw error;
+    }
+    return new TransactionQueue(backend);
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+type Database = RootDatabase<Buffer, Key>;
+
+function openDatabase(options: LmdbStoreOptions): Database {
+  const { directory, isReadOnly = false, mapSize = defaultMapSize } = options;
+  let database: Database | undefined;
+  try {
+    database = open({
+      path: directory,
+      noSubdir: false,
+      // With lmdb's default a commit may be answered before it is durable, and stay unanswered after a failed fsync.
+      overlappingSync: false,
+      mapSize,
+      encoding: 'binary',
+      cache: false,
+      readOnly: isReadOnly,
+      permissionsMode: 0o600,
+      keyEncoder: {
+        writeKey: (key: Key, target: Buffer, start: number) => start + target.write(key, start, 'latin1'),
+        readKey: (target: Buffer, start: number, end: number) => target.toString('latin1', start, end),
+      },
+    } as Parameters<typeof open>[0]) as Database;
+    checkHeader(database, directory);
+    return database;
+  } catch (error) {
+    void database?.close();
+    if (error instanceof StorageDamagedError || error instanceof VersionMismatchError) throw error;
+    throw new StorageDamagedError(`the store in ${directory} cannot be opened (${error instanceof Error ? error.message : String(error)})`, { path: directory, cause: error });
+  }
+}
+
+function checkHeader(database: Database, directory: string): void {
+  const record = database.get(headerKey);
+  if (record === undefined) {
+    const isEmpty = [...database.getKeys({ start: '\0', end: '\xff', limit: 1 })].length === 0;
+    if (isEmpty) return;
+    throw new StorageDamagedError(`${directory} holds an LMDB store that is none of dfsh's; choose another directory`, { path: directory });
+  }
+  const header = JSON.parse(Buffer.from(decodeRecord(headerKey, record, `the store in ${directory}`)).toString()) as { magic: string; version: number };
+  if (header.magic !== formatMagic || header.version !== formatVersion) {
+    throw new VersionMismatchError(
+      `the store in ${directory} has format ${header.magic} ${header.version}; this program knows ${formatMagic} ${formatVersion}: use the release that wrote it`,
+      { path: directory },
+    );
+  }
+}
+
+class LmdbBackend implements StoreBackend {
+  readonly name: string;
+  readonly #database: Database;
+  readonly #lock: DirectoryLock | undefined;
+  readonly #directory: string;
+  readonly #minFreeBytes: number;
+  readonly #freeBytes: () => number;
+  #hasFailed = false;
+
+  constructor(options: LmdbStoreOptions, database: Database, lock: DirectoryLock | undefined) {
+    this.#directory = options.directory;
+    this.name = `the store in ${options.directory}`;
+    this.#database = database;
+    this.#lock = lock;
+    this.#minFreeBytes = options.minFreeBytes ?? defaultMinFreeBytes;
+    this.#freeBytes = options.freeBytes ?? (() => freeBytesOf(options.directory));
+  }
+
+  get(key: Key): Uint8Array | undefined {
+    assert(key.length > 0 && key.length <= maxKeyBytes, 'a key has 1 to 1,900 bytes');
+    const record = this.#database.getBinary(key);
+    return record === undefined ? undefined : decodeRecord(key, record, this.name);
+  }
+
+  *range({ start, end, isReverse = false, limit }: RangeOptions): Generator<Entry> {
+    const low = start < wholeRange.start ? wholeRange.start : start;
+    if (low >= end || limit === 0) return;
+    const bounds = isReverse ? { start: end, end: low, reverse: true, exclusiveStart: true, inclusiveEnd: true } : { start: low, end };
+    for (const { key, value } of this.#database.getRange({ ...bounds, ...(limit === undefined ? {} : { limit }) })) {
+      yield [key, decodeRecord(key, value, this.name)];
+    }
+  }
+
+  refusal(): DfsError | undefined {
+    if (!this.#lock) return new UnsupportedError(`${this.name} was opened for reading only`);
+    const freeBytes = this.#freeBytes();
+    if (freeBytes >= this.#minFreeBytes) return undefined;
+    return new NoSpaceError(`no space for ${this.name}: ${formatReport(freeBytes)} free, at least ${formatReport(this.#minFreeBytes)} needed; reading goes on, writing does after space was made`);
+  }
+
+  async commit(run: (writer: KeyValueTransaction) => void): Promise<void> {
+    const writer: KeyValueTransaction = {
+      get: (key) => this.get(key),
+      range: (options) => this.range(options),
+      put: (key, value) => void this.#database.put(key, encodeRecord(key, value)),
+      delete: (key) => void this.#database.remove(key),
+    };
+    if (!this.#lock) return run(writer);
+    try {
+      await this.#database.childTransaction(() => run(writer));
+    } catch (error) {
+      this.#hasFailed = true;
+      throw error;
+    }
+  }
+
+  async writeHeaderIfNew(): Promise<void> {
+    if (this.#database.get(headerKey) !== undefined) return;
+    const refusal = this.refusal();
+    if (refusal) throw refusal;
+    await this.commit((writer) => writer.put(headerKey, Buffer.from(JSON.stringify({ magic: formatMagic, version: formatVersion }))));
+    await syncDirectory(this.#directory);
+  }
+
+  async close(): Promise<void> {
+    // After a failed commit LMDB is not touched again: the next start reads the files over.
+    if (this.#hasFailed) return;
+    await this.#database.close();
+    if (!this.#lock) return;
+    await writeMarker(this.#directory);
+    await this.#lock.release();
+  }
+}
+
+function freeBytesOf(directory: string): number {
+  const { bavail, bsize } = statfsSync(directory);
+  return bavail * bsize;
+}
+
+/** Size and time of data.mdb after the last close in good order: a file that looks otherwise is read over before it is trusted. */
+async function fingerprint(directory: string): Promise<string | undefined> {
+  try {
+    const { size, mtimeMs } = await stat(join(directory, 'data.mdb'));
+    return JSON.stringify({ magic: 'dfsh-kv-clean', version: 1, dataBytes: size, modificationTimeMs: mtimeMs });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+async function checkUnlessClean({ directory, logger }: LmdbStoreOptions): Promise<void> {
+  const found = await fingerprint(directory);
+  if (found === undefined) return;
+  if ((await readFile(join(directory, markerName), 'utf8').catch(() => '')) === found) return;
+  const { records, damaged, isShort } = await checkLmdbFiles(directory, checkBudgetMs);
+  logger.info(`the store in ${directory} was not closed in good order: ${isShort ? 'all' : 'a sample'} of ${records} records read, ${damaged} damaged`);
+}
+
+async function writeMarker(directory: string): Promise<void> {
+  const path = join(directory, markerName);
+  await writeFile(`${path}.new`, (await fingerprint(directory)) ?? '', { mode: 0o600 });
+  await rename(`${path}.new`, path);
+}
+
+async function removeMarker(directory: string): Promise<void> {
+  try {
+    await unlink(join(directory, markerName));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw error;
+  }
+  await syncDirectory(directory);
+}
+
+async function syncDirectory(directory: string): Promise<void> {
+  // Windows opens no directories, and needs none synced.
+  if (process.platform === 'win32') return;
+  const handle = await openFile(directory, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

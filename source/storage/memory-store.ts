@@ -1,0 +1,108 @@
+import BTreeModule from 'sorted-btree';
+import type { DfsError } from '../protocol/errors.js';
+import type { Entry, Key, KeyValueTransaction, RangeOptions } from './key-value-store.js';
+import { type StoreBackend, TransactionQueue } from './transaction-queue.js';
+
+// The package is CommonJS, whose types and whose value disagree on where the default is.
+type Tree = InstanceType<typeof BTreeModule.default<Key, Uint8Array>>;
+const BTree = ((BTreeModule as { default?: unknown }).default ?? BTreeModule) as unknown as new (entries: undefined, compare: (a: Key, b: Key) => number) => Tree;
+
+/** What a memory store held at one moment: a crash image, to open another store from. Never changes. */
+export interface MemoryStoreImage {
+  readonly tree: Tree;
+}
+
+export interface MemoryStoreOptions {
+  image?: MemoryStoreImage;
+  /** How long the simulated disk takes for a commit that changes something. A rejection is a commit that failed. */
+  commitDelay?: () => Promise<void>;
+  /** Asked before a transaction's changes are taken: a simulated full disk. */
+  refusal?: () => DfsError | undefined;
+}
+
+/** The store for tests and simulations: the same queue as the real one over a sorted tree. Nothing of it is on disk. */
+export class MemoryStore extends TransactionQueue {
+  readonly #backend: MemoryBackend;
+
+  constructor(options: MemoryStoreOptions = {}) {
+    const backend = new MemoryBackend(options);
+    super(backend);
+    this.#backend = backend;
+  }
+
+  /**
+   * What a crash at this moment may leave: `durable`, without the commit in flight, or `inFlight`, with it (the same where there is
+   * none). Costs O(1).
+   */
+  crashImage(moment: 'durable' | 'inFlight' = 'durable'): MemoryStoreImage {
+    return { tree: (moment === 'inFlight' ? this.#backend.inFlight : undefined) ?? this.#backend.durable };
+  }
+}
+
+export function openMemoryStore(options?: MemoryStoreOptions): MemoryStore {
+  return new MemoryStore(options);
+}
+
+/** Trees share their nodes until one is written: a clone costs O(1). Published ones are never written again. */
+class MemoryBackend implements StoreBackend {
+  readonly name = 'the memory store';
+  durable: Tree;
+  inFlight: Tree | undefined;
+  readonly #options: MemoryStoreOptions;
+
+  constructor(options: MemoryStoreOptions) {
+    this.#options = options;
+    this.durable = options.image?.tree.clone() ?? new BTree(undefined, (a, b) => (a < b ? -1 : a > b ? 1 : 0));
+  }
+
+  get(key: Key): Uint8Array | undefined {
+    return this.durable.get(key);
+  }
+
+  range(options: RangeOptions): Iterable<Entry> {
+    return rangeOf(this.durable, options);
+  }
+
+  refusal(): DfsError | undefined {
+    return this.#options.refusal?.();
+  }
+
+  async commit(run: (writer: KeyValueTransaction) => void): Promise<void> {
+    // As with a disk: never within the call that asks.
+    await undefined;
+    const tree = this.durable.clone();
+    let isChanged = false;
+    run({
+      get: (key) => tree.get(key),
+      range: (options) => rangeOf(tree, options),
+      put: (key, value) => {
+        isChanged = true;
+        tree.set(key, value);
+      },
+      delete: (key) => {
+        isChanged = true;
+        tree.delete(key);
+      },
+    });
+    if (!isChanged) return;
+    this.inFlight = tree;
+    try {
+      await this.#options.commitDelay?.();
+      this.durable = tree;
+    } finally {
+      this.inFlight = undefined;
+    }
+  }
+
+  async close(): Promise<void> {}
+}
+
+function* rangeOf(tree: Tree, { start, end, isReverse = false, limit = Infinity }: RangeOptions): Generator<Entry> {
+  let left = limit;
+  // The tree's own end is "itself excluded" where it goes backwards, too.
+  const entries = isReverse ? tree.entriesReversed(end, undefined, true) : tree.entries(start);
+  for (const [key, value] of entries) {
+    if (left-- <= 0 || (isReverse ? key < start : key >= end)) return;
+    yield [key, value];
+  }
+}

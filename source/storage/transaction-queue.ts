@@ -1,0 +1,140 @@
+import { assert } from '../base/assert.js';
+import { type DfsError, OverloadedError, StorageDamagedError, UnavailableError } from '../protocol/errors.js';
+import type { Entry, Key, KeyValueReader, KeyValueStore, KeyValueTransaction, RangeOptions } from './key-value-store.js';
+import { Overlay } from './overlay.js';
+
+/** What is below the queue: ordered records, and one commit at a time. */
+export interface StoreBackend extends KeyValueReader {
+  /** For messages: `the store in /d/namenode`. */
+  readonly name: string;
+  /** Why a transaction that changes something must be refused now. Asked for each such transaction: it must be cheap. */
+  refusal(): DfsError | undefined;
+  /**
+   * Runs `run`, later and synchronously, on all that is committed, and commits what it has written. Resolves when that is on disk
+   * for good. Rejects, with nothing of it applied as far as the backend can tell, when `run` threw or the commit failed. While a
+   * commit goes on, reads outside `run` see the last one.
+   */
+  commit(run: (writer: KeyValueTransaction) => void): Promise<void>;
+  close(): Promise<void>;
+}
+
+interface Waiting {
+  work: (transaction: KeyValueTransaction) => unknown;
+  resolve: (result: never) => void;
+  reject: (reason: unknown) => void;
+  settle?: () => void;
+}
+
+export const maxWaitingTransactions = 65_536;
+
+/**
+ * Group commit. Calls wait while a commit is in flight; when it is durable, all that wait run in turn, each on an overlay of its own
+ * over what the earlier ones wrote, and are committed as one:
+ *
+ *   calls    a b c         d e f g
+ *   disk     [ a  ][ b c         ][ d e f g ]
+ *
+ * Everybody, the refused too, is answered when the group is durable: a refusal may rest on what an earlier one of the group did.
+ */
+export class TransactionQueue implements KeyValueStore {
+  readonly failed: Promise<InstanceType<typeof StorageDamagedError>>;
+  readonly #backend: StoreBackend;
+  #waiting: Waiting[] = [];
+  #isCommitting = false;
+  #failure: InstanceType<typeof StorageDamagedError> | undefined;
+  #announceFailure!: (failure: InstanceType<typeof StorageDamagedError>) => void;
+  #closing: Promise<void> | undefined;
+  #onIdle: (() => void) | undefined;
+
+  constructor(backend: StoreBackend) {
+    this.#backend = backend;
+    this.failed = new Promise((resolve) => (this.#announceFailure = resolve));
+  }
+
+  get(key: Key): Uint8Array | undefined {
+    this.#throwIfClosing();
+    return this.#backend.get(key);
+  }
+
+  range(options: RangeOptions): Iterable<Entry> {
+    this.#throwIfClosing();
+    return this.#backend.range(options);
+  }
+
+  async transact<T>(work: (transaction: KeyValueTransaction) => T): Promise<T> {
+    this.#throwIfClosing();
+    if (this.#failure) throw this.#failure;
+    if (this.#waiting.length >= maxWaitingTransactions) {
+      throw new OverloadedError(`${this.#backend.name} has ${maxWaitingTransactions} transactions waiting; try again later`);
+    }
+    return new Promise<T>((resolve, reject) => {
+      this.#waiting.push({ work, resolve, reject });
+      if (!this.#isCommitting) void this.#commitAll();
+    });
+  }
+
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
+    if (this.#isCommitting) await new Promise<void>((resolve) => (this.#onIdle = resolve));
+    await this.#backend.close();
+  }
+
+  #throwIfClosing(): void {
+    if (this.#closing) throw new UnavailableError(`${this.#backend.name} is closed`);
+  }
+
+  async #commitAll(): Promise<void> {
+    this.#isCommitting = true;
+    while (this.#waiting.length > 0) {
+      let group: Waiting[] = [];
+      try {
+        await this.#backend.commit((writer) => {
+          group = this.#waiting;
+          this.#waiting = [];
+          for (const waiting of group) this.#run(waiting, writer);
+        });
+        for (const waiting of group) waiting.settle!();
+      } catch (cause) {
+        this.#fail(cause, group);
+      }
+    }
+    this.#isCommitting = false;
+    this.#onIdle?.();
+  }
+
+  #run(waiting: Waiting, writer: KeyValueTransaction): void {
+    const overlay = new Overlay(writer);
+    let result: unknown;
+    try {
+      result = waiting.work(overlay);
+      assert(!(result instanceof Promise), 'the work of a transaction is synchronous');
+    } catch (error) {
+      waiting.settle = () => waiting.reject(error);
+      return;
+    } finally {
+      overlay.close();
+    }
+    const refusal = overlay.changes.size > 0 ? this.#backend.refusal() : undefined;
+    if (refusal) {
+      waiting.settle = () => waiting.reject(refusal);
+      return;
+    }
+    for (const [key, value] of overlay.changes) {
+      if (value === undefined) writer.delete(key);
+      else writer.put(key, value);
+    }
+    waiting.settle = () => waiting.resolve(result as never);
+  }
+
+  /** What is on disk now is unknown, so nobody may be told anything else, and nothing may be built on it. */
+  #fail(cause: unknown, group: Waiting[]): void {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    this.#failure = new StorageDamagedError(`a commit of ${this.#backend.name} failed (${reason}); nothing more is written: check the disk, then start again`, { cause });
+    for (const waiting of [...group, ...this.#waiting]) waiting.reject(this.#failure);
+    this.#waiting = [];
+    this.#announceFailure(this.#failure);
+  }
+}
