@@ -36,9 +36,9 @@ export async function connect(options: ConnectOptions = {}): Promise<DfsClient> 
   const address = nameNodeAddress(options.nameNode ?? `127.0.0.1:${defaultNameNodePort}`);
   const identity: Identity = { clusterId: null, role: 'client', user: options.user ?? currentUser(), clientId: systemRandom.id() };
   return createDfsClient({
-    nameNode: createRpcCaller({ address, identity, clock: systemClock, random: systemRandom }),
+    nameNode: createRpcCaller({ address, identity, clock: systemClock }),
     nameNodeAddress: address,
-    dataNode: (dataNodeAddress) => createRpcCaller({ address: dataNodeAddress, identity, clock: systemClock, random: systemRandom }),
+    dataNode: (dataNodeAddress) => createRpcCaller({ address: dataNodeAddress, identity, clock: systemClock }),
     connector: createBlockChannelConnector({ identity, clock: systemClock }),
     openFeed: (feedOptions) => openFeed(address, identity, feedOptions),
     identity,
