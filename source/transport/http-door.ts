@@ -109,13 +109,8 @@ export class HttpDoor {
   #serve(request: IncomingMessage, response: ServerResponse): void {
     const respond: Respond = (status, body, headers = {}) => {
       if (response.headersSent || response.destroyed) return;
-      response.writeHead(status, {
-        'content-type': 'text/plain; charset=utf-8',
-        'content-length': String(Buffer.byteLength(body)),
-        'x-content-type-options': 'nosniff',
-        'cache-control': 'no-store',
-        ...headers,
-      });
+      const content = status === 204 ? {} : { 'content-type': 'text/plain; charset=utf-8', 'content-length': String(Buffer.byteLength(body)) };
+      response.writeHead(status, { ...content, 'x-content-type-options': 'nosniff', 'cache-control': 'no-store', ...headers });
       response.end(body);
     };
     const foreign = foreignProblem(request);

@@ -1,6 +1,6 @@
-import { Kind, type TObject, type TSchema } from '@sinclair/typebox';
+import type { TObject, TSchema } from '@sinclair/typebox';
 import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler';
-import type { ValueError } from '@sinclair/typebox/errors';
+import { type ValueError, ValueErrorType } from '@sinclair/typebox/errors';
 
 /** Says what is wrong with the parameters of one method, in one line; undefined if nothing is. Compiled at the first use. */
 export type ParameterCheck = (params: unknown) => string | undefined;
@@ -23,11 +23,8 @@ export function parameterNames(schema: TSchema): string[] {
 function describeProblem(method: string, schema: TSchema, error: ValueError): string {
   const name = error.path.slice(1).replaceAll('/', '.').replaceAll('~1', '/').replaceAll('~0', '~');
   if (name === '') return `${method}: found ${shown(error.value)}, allowed: an object of ${parameterNames(schema).join(', ') || 'no parameters'}`;
-  // An unknown member is reported with the schema `never`, a missing one with its value undefined.
-  if (error.schema[Kind] === 'Never') {
-    const parent = error.path.lastIndexOf('/') === 0 ? `allowed: ${parameterNames(schema).join(', ') || 'none'}` : 'it is no member of the object that holds it';
-    return `${method}: unknown parameter ${JSON.stringify(name)}; ${parent}`;
-  }
+  // Here the schema is that of the object that holds the unknown member.
+  if (error.type === ValueErrorType.ObjectAdditionalProperties) return `${method}: unknown parameter ${JSON.stringify(name)}; allowed: ${parameterNames(error.schema).join(', ') || 'none'}`;
   if (error.value === undefined) return `${method}: parameter ${JSON.stringify(name)} is missing; allowed: ${describeSchema(error.schema)}`;
   return `${method}: parameter ${JSON.stringify(name)}: found ${shown(error.value)}, allowed: ${describeSchema(error.schema)}`;
 }

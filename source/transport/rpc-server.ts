@@ -1,3 +1,4 @@
+import { Type } from '@sinclair/typebox';
 import jayson from 'jayson';
 import type { Logger } from '../base/log.js';
 import { DfsError, PermissionDeniedError, RpcError, type WireError, rpcErrorCodes, toWireError } from '../protocol/errors.js';
@@ -38,7 +39,7 @@ export function createRpcServer(options: { services: Service[]; title: string; l
   const { services, title, logger } = options;
   const document = describeMethods(services, title);
   const methods = new Map<string, jayson.Method>();
-  const discover = createParameterCheck('rpc.discover', emptyParams);
+  const discover = createParameterCheck('rpc.discover', Type.Object({}, { additionalProperties: false }));
   methods.set('rpc.discover', methodOf((params, _context, answer) => answer(invalidParams(discover(params ?? {})), document)));
   for (const { protocol, handlers, allowedRoles } of services) {
     for (const [name, definition] of Object.entries(protocol)) {
@@ -72,8 +73,6 @@ export function refusalText(error: Error): string {
   return JSON.stringify({ jsonrpc: '2.0', id: null, error: wire });
 }
 
-const emptyParams = { type: 'object', properties: {}, additionalProperties: false } as never;
-
 function methodOf(handler: (params: unknown, context: CallContext, answer: Answer) => void): jayson.Method {
   return new jayson.Method(handler as unknown as jayson.MethodHandlerContext, { useContext: true });
 }
@@ -95,10 +94,10 @@ function createMethod(options: {
     if (!allowedRoles.includes(context.role)) {
       return answer(toWireError(new PermissionDeniedError(`${name} is for a ${allowedRoles.join(' or ')}; the hello of this connection says ${context.role}`)));
     }
-    const problem = invalidParams(check(params ?? {}));
-    if (problem) return answer(problem);
     let result: unknown;
     try {
+      const problem = invalidParams(check(params ?? {}));
+      if (problem) return answer(problem);
       result = handler((params ?? {}) as never, context);
     } catch (error) {
       return fail(error, context, answer);
