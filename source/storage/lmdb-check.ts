@@ -20,12 +20,16 @@ let records = 0;
 let damaged = 0;
 const read = (options, limitMs) => {
   const endMs = performance.now() + limitMs;
+  let count = 0;
   for (const { key, value } of db.getRange(options)) {
     records++;
+    count++;
     if (value.length < 4 || crc32(value.subarray(4), crc32(key)) !== value.readUInt32BE(0)) damaged++;
-    if (records > 2 * entryCount) throw new Error('its tree has a loop');
-    if (records % 100 === 0 && performance.now() > endMs) return;
+    if (count > entryCount) throw new Error('its tree has a loop');
+    if (count % 100 === 0 && performance.now() > endMs) return;
   }
+  // lmdb ends a range in silence where the system refuses it a page.
+  if (count < entryCount) throw new Error('only ' + count + ' of its ' + entryCount + ' records can be read');
 };
 const first = Buffer.from([0]);
 const last = Buffer.from([255]);

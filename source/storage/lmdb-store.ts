@@ -1,5 +1,5 @@
 import { statfsSync } from 'node:fs';
-import { chmod, mkdir, open as openFile, readFile, rename, stat, unlink, writeFile } from 'node:fs/promises';
+import { mkdir, open as openFile, readFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import { assert } from '../base/assert.js';
@@ -15,7 +15,7 @@ import { type DirectoryLock, lockDirectory } from './store-lock.js';
 import { type StoreBackend, TransactionQueue } from './transaction-queue.js';
 
 export interface LmdbStoreOptions {
-  /** Created, for its owner alone, if missing. It belongs to the store wholly: data.mdb, lock.mdb, clean-shutdown. */
+  /** Created, for its owner alone, if missing. It belongs to the store wholly: data.mdb, lock.mdb, clean-shutdown, new. */
   directory: string;
   /** How large the store may grow, in bytes of address space; the file grows as it is filled. */
   mapSize?: number;
@@ -50,45 +50,44 @@ export async function openLmdbStore(options: LmdbStoreOptions): Promise<KeyValue
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const lock = await lockDirectory(directory);
   try {
-    await checkUnlessClean(options);
+    if ((await fingerprint(directory)) === undefined) await createStore(options, lock);
+    else await checkUnlessClean(options);
     const database = openDatabase(options);
-    await chmod(join(directory, 'data.mdb'), 0o600);
-    const backend = new LmdbBackend(options, database, lock);
-    try {
-      await backend.writeHeaderIfNew();
-      await removeMarker(directory);
-    } catch (error) {
-      await database.close();
-      throw error;
-    }
-    return new TransactionQueue(backend);
+    await removeMarker(directory);
+    return new TransactionQueue(new LmdbBackend(options, database, lock));
   } catch (error) {
     await lock.release();
     throw error;
   }
 }
 
+/** Made beside its place and renamed, so that a crash in between leaves no store at all, and an empty file always means damage. */
+async function createStore(options: LmdbStoreOptions, lock: DirectoryLock): Promise<void> {
+  const { directory } = options;
+  const birthplace = join(directory, 'new');
+  await rm(birthplace, { recursive: true, force: true });
+  const database = openEnvironment({ ...options, directory: birthplace });
+  try {
+    const backend = new LmdbBackend(options, database, lock);
+    const refusal = backend.refusal();
+    if (refusal) throw refusal;
+    await backend.commit((writer) => writer.put(headerKey, Buffer.from(JSON.stringify({ magic: formatMagic, version: formatVersion }))));
+  } finally {
+    await database.close();
+  }
+  await rename(join(birthplace, 'data.mdb'), join(directory, 'data.mdb'));
+  await syncDirectory(directory);
+  await rm(birthplace, { recursive: true });
+}
+
 type Database = RootDatabase<Buffer, Key>;
 
+/** An environment whose header was checked. */
 function openDatabase(options: LmdbStoreOptions): Database {
-  const { directory, isReadOnly = false, mapSize = defaultMapSize } = options;
+  const { directory } = options;
   let database: Database | undefined;
   try {
-    database = open({
-      path: directory,
-      noSubdir: false,
-      // With lmdb's default a commit may be answered before it is durable, and stay unanswered after a failed fsync.
-      overlappingSync: false,
-      mapSize,
-      encoding: 'binary',
-      cache: false,
-      readOnly: isReadOnly,
-      permissionsMode: 0o600,
-      keyEncoder: {
-        writeKey: (key: Key, target: Buffer, start: number) => start + target.write(key, start, 'latin1'),
-        readKey: (target: Buffer, start: number, end: number) => target.toString('latin1', start, end),
-      },
-    } as Parameters<typeof open>[0]) as Database;
+    database = openEnvironment(options);
     checkHeader(database, directory);
     return database;
   } catch (error) {
@@ -98,20 +97,35 @@ function openDatabase(options: LmdbStoreOptions): Database {
   }
 }
 
+function openEnvironment({ directory, isReadOnly = false, mapSize = defaultMapSize }: LmdbStoreOptions): Database {
+  return open({
+    path: directory,
+    noSubdir: false,
+    // With lmdb's default a commit may be answered before it is durable, and stay unanswered after a failed fsync.
+    overlappingSync: false,
+    // The queue makes the batches. lmdb's own would leave a rejected promise behind after a failed commit, with nobody to take it.
+    eventTurnBatching: false,
+    mapSize,
+    encoding: 'binary',
+    cache: false,
+    readOnly: isReadOnly,
+    permissionsMode: 0o600,
+    keyEncoder: {
+      writeKey: (key: Key, target: Buffer, start: number) => start + target.write(key, start, 'latin1'),
+      readKey: (target: Buffer, start: number, end: number) => target.toString('latin1', start, end),
+    },
+  } as Parameters<typeof open>[0]) as Database;
+}
+
 function checkHeader(database: Database, directory: string): void {
-  const record = database.get(headerKey);
-  if (record === undefined) {
-    const isEmpty = [...database.getKeys({ start: '\0', end: '\xff', limit: 1 })].length === 0;
-    if (isEmpty) return;
-    throw new StorageDamagedError(`${directory} holds an LMDB store that is none of dfsh's; choose another directory`, { path: directory });
-  }
+  const record = database.getBinary(headerKey);
+  if (record === undefined) throw new StorageDamagedError(`${directory} holds an LMDB store that is none of dfsh's; choose another directory`, { path: directory });
   const header = JSON.parse(Buffer.from(decodeRecord(headerKey, record, `the store in ${directory}`)).toString()) as { magic: string; version: number };
-  if (header.magic !== formatMagic || header.version !== formatVersion) {
-    throw new VersionMismatchError(
-      `the store in ${directory} has format ${header.magic} ${header.version}; this program knows ${formatMagic} ${formatVersion}: use the release that wrote it`,
-      { path: directory },
-    );
-  }
+  if (header.magic === formatMagic && header.version === formatVersion) return;
+  throw new VersionMismatchError(
+    `the store in ${directory} has format ${header.magic} ${header.version}; this program knows ${formatMagic} ${formatVersion}: use the release that wrote it`,
+    { path: directory },
+  );
 }
 
 class LmdbBackend implements StoreBackend {
@@ -166,16 +180,8 @@ class LmdbBackend implements StoreBackend {
       await this.#database.childTransaction(() => run(writer));
     } catch (error) {
       this.#hasFailed = true;
-      throw error;
+      throw await commitCause(error);
     }
-  }
-
-  async writeHeaderIfNew(): Promise<void> {
-    if (this.#database.get(headerKey) !== undefined) return;
-    const refusal = this.refusal();
-    if (refusal) throw refusal;
-    await this.commit((writer) => writer.put(headerKey, Buffer.from(JSON.stringify({ magic: formatMagic, version: formatVersion }))));
-    await syncDirectory(this.#directory);
   }
 
   async close(): Promise<void> {
@@ -186,6 +192,13 @@ class LmdbBackend implements StoreBackend {
     await writeMarker(this.#directory);
     await this.#lock.release();
   }
+}
+
+/** lmdb puts the reason of a failed commit into a second promise, rejected in the same turn; taking it keeps the process from ending unheard. */
+async function commitCause(error: unknown): Promise<unknown> {
+  const { commitError } = error as { commitError?: Promise<never> };
+  if (!commitError) return error;
+  return Promise.race([commitError.catch((cause: unknown) => cause), new Promise((resolve) => setImmediate(resolve, error))]);
 }
 
 function freeBytesOf(directory: string): number {
