@@ -6,7 +6,7 @@ import type { FileStatus } from '../protocol/file-status.js';
 import type { ResultOf } from '../protocol/method.js';
 
 /**
- * The typed API of the package: `connect` (client/connect.ts) resolves to a DfsClient. Paths are absolute and clean. Failures
+ * The typed API of the package: `connect` (compose.ts) resolves to a DfsClient. Paths are absolute and clean. Failures
  * are the classes of protocol/errors.ts. Every call survives a restart of the name node for `retryTimeoutMs`.
  */
 export interface DfsClient {
@@ -25,7 +25,7 @@ export interface DfsClient {
   getContentSummary(path: string): Promise<ResultOf<ClientProtocol, 'fs.getContentSummary'>>;
   getStatus(): Promise<ResultOf<ClientProtocol, 'fs.getStatus'>>;
   checkAccess(path: string, actions: string): Promise<void>;
-  /** True if it was created. Permission 0o777 less the umask 0o022, unless said. */
+  /** True if it was created. With its parents, and with permission 0o777 less the umask 0o022, unless said. */
   mkdirs(path: string, options?: { createParents?: boolean; permission?: number }): Promise<boolean>;
   rename(source: string, target: string, options?: { overwrite?: boolean }): Promise<void>;
   /** False if there was nothing. */
@@ -82,6 +82,7 @@ export interface FileReader {
 
 export interface WriteOptions {
   overwrite?: boolean | undefined;
+  /** False if not said: the directory must be there. */
   createParents?: boolean | undefined;
   /** 0o666 less the umask 0o022, unless said. */
   permission?: number | undefined;
@@ -89,6 +90,8 @@ export interface WriteOptions {
   blockSizeBytes?: number | undefined;
   /** Deleted, not closed, when this client dies. */
   temporary?: boolean | undefined;
+  /** The file is known to stay empty: no block is asked for. */
+  isEmpty?: boolean | undefined;
   signal?: AbortSignal | undefined;
   /** Called often; the caller throttles what it draws. */
   onProgress?: ((progress: WriteProgress) => void) | undefined;

@@ -1,0 +1,242 @@
+import { type Clock, sleep } from '../base/clock.js';
+import type { Logger } from '../base/log.js';
+import type { Random } from '../base/random.js';
+import { type Block, blockName, type LocatedBlock, type ReplicaLocation } from '../protocol/block.js';
+import { type AckEntry, type BlockChannelConnector, frameTypes } from '../protocol/block-stream.js';
+import { InputOutputError, NotEnoughReplicasError, NotReplicatedYetError } from '../protocol/errors.js';
+import { cancelledError } from './cancellation.js';
+import { openOperation } from './data-exchange.js';
+import type { FailedNodes } from './failed-nodes.js';
+import type { PacketQueue } from './packet-queue.js';
+import { messageOf, Pipeline, type PipelineContext, PipelineFailure, type PipelineListener } from './pipeline.js';
+import { backoffMs, type RetryingCaller } from './retrying-caller.js';
+import type { SuspectFinder } from './silence-watch.js';
+
+export interface WrittenBlock {
+  block: Block;
+  replicas: { datanodeUuid: string; storageId: string }[];
+}
+
+/** What all blocks of a file's writer share. */
+export interface FileContext {
+  nameNode: RetryingCaller;
+  connector: BlockChannelConnector;
+  clock: Clock;
+  random: Random;
+  /** Aborts when the writer is aborted. */
+  signal: AbortSignal;
+  findSuspect: SuspectFinder;
+  path: string;
+  inodeId: number;
+  replication: number;
+  minReplication: number;
+  chunkBytes: number;
+  isDurable: boolean;
+  retryTimeoutMs: number;
+  failed: FailedNodes;
+  log: Logger;
+}
+
+export interface BlockListener extends PipelineListener {
+  /** The pipeline of now: after each change of it. */
+  onPipeline(targets: readonly ReplicaLocation[]): void;
+}
+
+/** Failures one after the other, with nothing acknowledged in between, after which a block is given up. */
+const maxFailuresInRow = 8;
+/** What a node must manage at least when it copies a replica to a replacement. */
+const slowestTransferBytesPerMs = 1000;
+const transferSetupMs = 20_000;
+
+/**
+ * Writes one block, whatever happens to its pipeline (DFSOutputStream's DataStreamer, the append design of HDFS-265):
+ * - while nothing is acknowledged, a failure means another block on other nodes;
+ * - later the survivors get a new generation stamp, are cut to what all of them acknowledged, and the rest is sent again. With fewer of
+ *   them than must be durable, a replacement first copies what there is from a survivor.
+ * The generation stamp keeps replicas that were left behind from ever passing for the block (P4, P9).
+ */
+export class BlockWriter {
+  readonly #file: FileContext;
+  readonly #listener: BlockListener;
+  readonly #previous: WrittenBlock | null;
+  readonly #blockIndex: number;
+  #block: Block;
+  #token: string;
+  #targets: ReplicaLocation[];
+
+  private constructor(file: FileContext, listener: BlockListener, previous: WrittenBlock | null, located: LocatedBlock) {
+    this.#file = file;
+    this.#listener = listener;
+    this.#previous = previous;
+    this.#blockIndex = located.blockIndex;
+    this.#block = { ...located.block, lengthBytes: 0 };
+    this.#token = located.token;
+    this.#targets = [...located.locations];
+  }
+
+  /**
+   * Resolves, after the last acknowledgement, to the block with the replicas that have all of it (durably, if so asked). `located` is the
+   * block that fs.create brought along, else one is added after `previous`. Rejects with the name node's errors, CancelledError, or, when
+   * no replica is left, InputOutputError or NotEnoughReplicasError with a line a node.
+   */
+  static async write(file: FileContext, listener: BlockListener, queue: PacketQueue, previous: WrittenBlock | null, located: LocatedBlock | undefined): Promise<WrittenBlock> {
+    const block = located ?? (await addBlock(file, previous, queue.blockIndex));
+    return new BlockWriter(file, listener, previous, block).#write(queue);
+  }
+
+  async #write(queue: PacketQueue): Promise<WrittenBlock> {
+    let failuresInRow = 0;
+    let acknowledgedBytes = 0;
+    for (;;) {
+      try {
+        const pipeline = queue.acknowledgedBytes === 0 ? await this.#create() : await this.#recover(queue.acknowledgedBytes);
+        this.#listener.onPipeline(this.#targets);
+        return this.#written(queue, await pipeline.run(queue, this.#listener));
+      } catch (error) {
+        if (this.#file.signal.aborted) throw cancelledError(this.#file.signal, `writing ${this.#file.path}`);
+        if (!(error instanceof PipelineFailure)) throw error;
+        this.#drop(error.culprit, error.message);
+        if (queue.acknowledgedBytes > acknowledgedBytes) failuresInRow = 0;
+        acknowledgedBytes = queue.acknowledgedBytes;
+        if (++failuresInRow > maxFailuresInRow) throw this.#lost('its pipeline failed again and again');
+        if (acknowledgedBytes === 0) await this.#replaceBlock();
+        else if (this.#targets.length === 0) throw this.#lost('every data node of its pipeline failed');
+      }
+    }
+  }
+
+  #create(): Promise<Pipeline> {
+    const { chunkBytes, isDurable } = this.#file;
+    return Pipeline.open(this.#pipelineContext(), this.#targets, { stage: 'create', block: this.#block, token: this.#token, chunkBytes, isDurable, keepBytes: 0, isFinal: true });
+  }
+
+  /** A pipeline of a new generation from the survivors, each cut to the `keptBytes` that all acknowledged. */
+  async #recover(keptBytes: number): Promise<Pipeline> {
+    const { nameNode, inodeId, chunkBytes, isDurable, signal } = this.#file;
+    await this.#addReplacements(keptBytes);
+    const previous = { ...this.#block, lengthBytes: keptBytes };
+    const { generationStamp, token } = await nameNode.call('fs.updateBlockForPipeline', { inodeId, block: previous }, { signal });
+    const block = { ...previous, generationStamp };
+    const pipeline = await Pipeline.open(this.#pipelineContext(), this.#targets, {
+      stage: 'recover',
+      block,
+      token,
+      chunkBytes,
+      isDurable,
+      keepBytes: keptBytes,
+      previousGenerationStamp: previous.generationStamp,
+      isFinal: true,
+    });
+    try {
+      await nameNode.call('fs.updatePipeline', { inodeId, previous, written: { block, replicas: this.#targets.map(replicaOf) } }, { signal });
+    } catch (error) {
+      pipeline.destroy();
+      throw error;
+    }
+    this.#block = block;
+    this.#token = token;
+    return pipeline;
+  }
+
+  /**
+   * Brings the pipeline up to the replicas that must be durable at close, if it can: with fewer the write goes on all the same, and the
+   * name node's repair makes the others before close succeeds.
+   */
+  async #addReplacements(keptBytes: number): Promise<void> {
+    const { nameNode, inodeId, replication, minReplication, failed, signal, connector, clock } = this.#file;
+    for (;;) {
+      const count = Math.min(minReplication, replication) - this.#targets.length;
+      if (count <= 0) return;
+      const block = { ...this.#block, lengthBytes: keptBytes };
+      const existing = this.#targets.map((target) => target.datanodeUuid);
+      const candidates = await nameNode.call('fs.getAdditionalDatanodes', { inodeId, block, existing, excluded: failed.excluded(), count }, { signal }).catch((error: unknown) => {
+        if (error instanceof NotEnoughReplicasError) return [];
+        throw error;
+      });
+      if (candidates.length === 0) return;
+      const source = this.#targets[0]!;
+      for (const target of candidates) {
+        try {
+          const limitMs = transferSetupMs + keptBytes / slowestTransferBytesPerMs;
+          const { channel } = await openOperation(connector, source.address, { type: frameTypes.transfer, body: { block, token: this.#token, target } }, { clock, limitMs, signal });
+          connector.release(channel);
+          this.#targets.push(target);
+        } catch (error) {
+          if (signal.aborted) throw error;
+          failed.add(target, `could not take a copy from ${source.name}: ${messageOf(error)}`);
+        }
+      }
+    }
+  }
+
+  /** Gives the block back, of which nothing is acknowledged, and takes another one elsewhere. */
+  async #replaceBlock(): Promise<void> {
+    const { nameNode, inodeId, signal } = this.#file;
+    await nameNode.call('fs.abandonBlock', { inodeId, block: this.#block }, { signal });
+    const located = await addBlock(this.#file, this.#previous, this.#blockIndex);
+    this.#block = { ...located.block, lengthBytes: 0 };
+    this.#token = located.token;
+    this.#targets = [...located.locations];
+  }
+
+  #drop(culprit: number, reason: string): void {
+    const [node] = this.#targets.splice(culprit, 1);
+    if (node) this.#file.failed.add(node, reason);
+    this.#listener.onPipeline(this.#targets);
+  }
+
+  #written(queue: PacketQueue, entries: AckEntry[]): WrittenBlock {
+    const lengthBytes = queue.acknowledgedBytes;
+    const confirmed = this.#targets.filter((_, index) => {
+      const entry = entries[index]!;
+      return (this.#file.isDurable ? entry.durableBytes : entry.receivedBytes) >= lengthBytes;
+    });
+    if (confirmed.length === 0) throw this.#lost('no data node confirmed that it has all of it');
+    return { block: { ...this.#block, lengthBytes }, replicas: confirmed.map(replicaOf) };
+  }
+
+  #lost(reason: string): Error {
+    return new InputOutputError(`${this.#file.path}: cannot write ${blockName(this.#block)}: ${reason}`, { path: this.#file.path, blockId: this.#block.blockId, details: this.#file.failed.lines() });
+  }
+
+  #pipelineContext(): PipelineContext {
+    return this.#file;
+  }
+}
+
+/** Commits `previous` and takes the file's next block. Waits while the name node has not heard of enough replicas of `previous`. */
+async function addBlock(file: FileContext, previous: WrittenBlock | null, blockIndex: number): Promise<LocatedBlock> {
+  const { nameNode, inodeId, failed, signal, clock, random, path } = file;
+  const deadlineMs = clock.monotonicMs() + file.retryTimeoutMs;
+  for (let attempt = 0; ; attempt++) {
+    const excluded = failed.excluded();
+    try {
+      const located = await nameNode.call('fs.addBlock', { inodeId, previous, blockIndex, excluded }, { signal });
+      if (located.locations.length > 0) return located;
+      throw new NotEnoughReplicasError(`${path}: the name node has no data node for block ${blockIndex}`, { path });
+    } catch (error) {
+      const isWorthWaiting = clock.monotonicMs() < deadlineMs;
+      if (error instanceof NotReplicatedYetError && isWorthWaiting) {
+        await pause(file, backoffMs(attempt, random));
+      } else if (error instanceof NotEnoughReplicasError && excluded.length > 0 && attempt < 4) {
+        // Those that failed may have been unlucky once; without them there is no pipeline at all.
+        failed.forgive();
+        await pause(file, backoffMs(attempt + 3, random));
+      } else if (error instanceof NotEnoughReplicasError) {
+        throw new NotEnoughReplicasError(error.message, { path, details: [...error.details, ...failed.lines()], cause: error });
+      } else {
+        throw error;
+      }
+    }
+  }
+}
+
+async function pause(file: FileContext, delayMs: number): Promise<void> {
+  await sleep(file.clock, delayMs, file.signal).catch(() => {
+    throw cancelledError(file.signal, `writing ${file.path}`);
+  });
+}
+
+function replicaOf(location: ReplicaLocation): { datanodeUuid: string; storageId: string } {
+  return { datanodeUuid: location.datanodeUuid, storageId: location.storageId };
+}

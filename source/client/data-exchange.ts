@@ -1,0 +1,98 @@
+import type { Clock } from '../base/clock.js';
+import { type BlockChannel, type BlockChannelConnector, encodeControl, type Frame, frameTypes, type ReadRequest, type StatusMessage, type TransferRequest, type WriteRequest } from '../protocol/block-stream.js';
+import { fromWireError, InputOutputError, type WireError } from '../protocol/errors.js';
+
+type Request = { type: typeof frameTypes.write; body: WriteRequest } | { type: typeof frameTypes.read; body: ReadRequest } | { type: typeof frameTypes.transfer; body: TransferRequest };
+export type AcceptedStatus = Extract<StatusMessage, { ok: true }>;
+
+/** A data node answered a request with a refusal. */
+export class RefusalError extends Error {
+  override readonly name = 'RefusalError';
+  /** The error that the node sent. */
+  readonly reason: Error;
+  /** Uuid of the node that is to blame; undefined: the one asked. */
+  readonly badDatanode: string | undefined;
+
+  constructor(reason: Error, badDatanode: string | undefined) {
+    super(reason.message);
+    this.reason = reason;
+    this.badDatanode = badDatanode;
+  }
+}
+
+/**
+ * The next frame; the channel is destroyed, and InputOutputError thrown, if none comes within `limitMs`, if the other end ends the
+ * channel in the middle of the operation, and by the signal.
+ */
+export async function readFrame(channel: BlockChannel, clock: Clock, limitMs: number): Promise<Frame> {
+  let isLate = false;
+  const timer = clock.setTimer(() => {
+    isLate = true;
+    channel.destroy();
+  }, limitMs);
+  try {
+    const frame = await channel.read();
+    if (frame) return frame;
+    channel.destroy();
+    throw new InputOutputError(`${channel.remoteAddress} closed the connection in the middle of an operation`);
+  } catch (error) {
+    if (isLate) throw new InputOutputError(`${channel.remoteAddress} sent nothing for ${limitMs / 1000} s`);
+    throw error;
+  } finally {
+    timer.cancel();
+  }
+}
+
+/**
+ * Opens a channel, sends a request and reads its status. RefusalError when the node refuses, UnavailableError and InputOutputError when
+ * it cannot be reached or does not answer. A channel that came back from a failure is destroyed.
+ */
+export async function openOperation(
+  connector: BlockChannelConnector,
+  address: string,
+  request: Request,
+  options: { clock: Clock; limitMs: number; signal?: AbortSignal | undefined; onChannel?: (channel: BlockChannel) => void },
+): Promise<{ channel: BlockChannel; status: AcceptedStatus }> {
+  const { clock, limitMs, signal } = options;
+  const channel = await connector.connect(address, signal ? { signal } : {});
+  const onAbort = () => channel.destroy();
+  signal?.addEventListener('abort', onAbort, { once: true });
+  try {
+    if (signal?.aborted) throw new InputOutputError('cancelled');
+    options.onChannel?.(channel);
+    // A failing write breaks the channel, and so the read of the status too, which then says why.
+    channel.write([encodeControl(request.type, request.body)]).catch(() => {});
+    const frame = await readFrame(channel, clock, limitMs);
+    const status = statusOf(frame);
+    frame.release();
+    if (!status) throw new InputOutputError(`${address} answered a block operation with something that is no status`);
+    if (!status.ok) throw new RefusalError(fromWireError(status.error), status.badDatanode);
+    return { channel, status };
+  } catch (error) {
+    channel.destroy();
+    throw error;
+  } finally {
+    signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+/** The boundary: a status as its type, or undefined if the frame holds anything else. */
+function statusOf(frame: Frame): StatusMessage | undefined {
+  if (frame.type !== frameTypes.status) return undefined;
+  let message: Partial<AcceptedStatus> & { error?: Partial<WireError>; badDatanode?: unknown };
+  try {
+    message = JSON.parse(frame.body.toString()) as typeof message;
+  } catch {
+    return undefined;
+  }
+  if (typeof message !== 'object' || message === null) return undefined;
+  const ok: unknown = message.ok;
+  if (ok === true) {
+    const { chunkBytes, offsetBytes, replicaLengthBytes } = message;
+    if (![chunkBytes, offsetBytes, replicaLengthBytes].every((value) => Number.isSafeInteger(value) && value! >= 0)) return undefined;
+    return { ok: true, chunkBytes: chunkBytes!, offsetBytes: offsetBytes!, replicaLengthBytes: replicaLengthBytes! };
+  }
+  const { error, badDatanode } = message;
+  if (ok !== false || typeof error !== 'object' || error === null || typeof error.code !== 'number' || typeof error.message !== 'string') return undefined;
+  return { ok: false, error: { code: error.code, message: error.message, data: error.data }, ...(typeof badDatanode === 'string' ? { badDatanode } : {}) };
+}

@@ -1,0 +1,350 @@
+import { sleep } from '../base/clock.js';
+import type { LocatedBlock } from '../protocol/block.js';
+import type { AckEntry } from '../protocol/block-stream.js';
+import { InvalidArgumentError, NotReplicatedYetError } from '../protocol/errors.js';
+import type { FileStatus } from '../protocol/file-status.js';
+import { type BlockListener, BlockWriter, type FileContext, type WrittenBlock } from './block-writer.js';
+import { cancelledError, throwIfCancelled, withGrace } from './cancellation.js';
+import type { FileWriter, WriteProgress } from './client-api.js';
+import { Packet, packetBufferBytes, packetGeometry } from './packet.js';
+import type { PacketPool } from './packet-pool.js';
+import { PacketQueue } from './packet-queue.js';
+import { messageOf } from './pipeline.js';
+import { backoffMs } from './retrying-caller.js';
+
+/** Packets of one file filled, on their way or unacknowledged: measured best for a chain of three (performance.md). */
+const windowPackets = 16;
+/** A cancelled close waits so long for the outcome of a complete that was sent; and this is what cleaning up may take. */
+export const cleanUpLimitMs = 5000;
+
+export interface OutputStreamOptions {
+  status: FileStatus;
+  /** The block that fs.create brought along. */
+  firstBlock: LocatedBlock | null;
+  file: FileContext;
+  /** Aborts `file.signal`. */
+  stop: AbortController;
+  pool: PacketPool;
+  userSignal: AbortSignal | undefined;
+  onProgress: ((progress: WriteProgress) => void) | undefined;
+  /** Called once, when nothing of the writer is left to do. */
+  onEnd: () => void;
+}
+
+type CloseOptions = NonNullable<Parameters<FileWriter['close']>[0]>;
+type CloseResult = Awaited<ReturnType<FileWriter['close']>>;
+
+/**
+ * Cuts what is written into packets and blocks, and drives one BlockWriter after the other (DFSOutputStream). The caller fills packets
+ * while earlier ones are on their way, into the next block too; it waits only for buffers.
+ *
+ *      open --write--> open --close--> closing --> closed
+ *        \---any failure, signal---> failed --abort--> aborted (also from open and closing)
+ */
+export class OutputStream implements FileWriter {
+  readonly #status: FileStatus;
+  readonly #file: FileContext;
+  readonly #options: OutputStreamOptions;
+  readonly #packetDataBytes: number;
+  #firstBlock: LocatedBlock | undefined;
+  #state: 'open' | 'closing' | 'closed' = 'open';
+  #isBusy = false;
+  #failure: Error | undefined;
+
+  #current: Packet | undefined;
+  /** Of the block being filled: its next packet's number, and its bytes so far. */
+  #nextSequence = 0;
+  #filledInBlock = 0;
+  /** Blocks begun. */
+  #blockCount = 0;
+  #buffersInUse = 0;
+  /** The block being filled is the last one here; the first is being sent. */
+  readonly #queues: PacketQueue[] = [];
+  #driving: Promise<void> | undefined;
+  #wakeDriver: (() => void) | undefined;
+  #wakeCaller: (() => void) | undefined;
+  /** Settles, never rejects, when the closing calls have their outcome. */
+  #closing: Promise<void> | undefined;
+  #aborting: Promise<void> | undefined;
+
+  #lastWritten: WrittenBlock | null = null;
+  readonly #degraded: { blockIndex: number; durableReplicas: number }[] = [];
+  #finishedBytes = 0;
+  #finishedDurableBytes = 0;
+  /** Of the block being sent, summed over replicas. */
+  #durableBytes = 0;
+  readonly #progress: WriteProgress;
+  readonly #onUserAbort = (): void => void this.abort();
+
+  constructor(options: OutputStreamOptions) {
+    const { status, file, firstBlock } = options;
+    this.#options = options;
+    this.#status = status;
+    this.#file = file;
+    this.#firstBlock = firstBlock ?? undefined;
+    this.#packetDataBytes = packetGeometry(status.blockSizeBytes).packetDataBytes;
+    this.#progress = {
+      sentBytes: 0,
+      acknowledgedBytes: 0,
+      durableReplicaBytes: 0,
+      replication: status.replication,
+      blockIndex: 0,
+      durableReplicaCounts: [],
+      pipeline: [],
+      failures: file.failed.failures,
+    };
+    options.userSignal?.addEventListener('abort', this.#onUserAbort, { once: true });
+  }
+
+  get status(): FileStatus {
+    return this.#status;
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    await this.#exclusively(async () => {
+      for (let at = 0; at < bytes.length; ) {
+        const packet = this.#current ?? (await this.#startPacket());
+        const free = packet.free();
+        const length = Math.min(free.length, bytes.length - at);
+        free.set(length === bytes.length ? bytes : bytes.subarray(at, at + length));
+        at += length;
+        this.#fill(packet, length);
+      }
+    });
+  }
+
+  async acquire(): Promise<Uint8Array> {
+    return this.#exclusively(async () => (this.#current ?? (await this.#startPacket())).free());
+  }
+
+  async commit(lengthBytes: number): Promise<void> {
+    const free = this.#current?.free().length ?? 0;
+    if (!Number.isInteger(lengthBytes) || lengthBytes < 0 || lengthBytes > free) throw new InvalidArgumentError(`cannot commit ${lengthBytes} bytes: ${free} were acquired`);
+    await this.#exclusively(() => {
+      if (lengthBytes > 0) this.#fill(this.#current!, lengthBytes);
+    });
+  }
+
+  async close(options: CloseOptions = {}): Promise<CloseResult> {
+    return this.#exclusively(async () => {
+      this.#state = 'closing';
+      const closing = this.#complete(options);
+      this.#closing = closing.then(noop, noop);
+      return { status: await closing, degraded: this.#degraded };
+    });
+  }
+
+  abort(): Promise<void> {
+    if (this.#state === 'closed') return Promise.resolve();
+    this.#aborting ??= this.#abort();
+    return this.#aborting;
+  }
+
+  // What the caller fills
+
+  /** One call at a time, and none after a failure. A cancelled call rejects only when everything is cleaned up behind it. */
+  async #exclusively<T>(work: () => Promise<T> | T): Promise<T> {
+    if (this.#isBusy) throw new InvalidArgumentError(`${this.#file.path}: one call at a time; await the one before`);
+    this.#isBusy = true;
+    try {
+      if (this.#failure) throw this.#failure;
+      if (this.#state !== 'open') throw new InvalidArgumentError(`${this.#file.path}: the writer is closed`);
+      return await work();
+    } catch (error) {
+      this.#fail(error as Error);
+      await this.#aborting;
+      throw this.#failure ?? error;
+    } finally {
+      this.#isBusy = false;
+    }
+  }
+
+  async #startPacket(): Promise<Packet> {
+    const buffer = await this.#takeBuffer();
+    const blockLeftBytes = this.#status.blockSizeBytes - this.#filledInBlock;
+    this.#current = new Packet(buffer, { offsetInBlock: this.#filledInBlock, sequence: this.#nextSequence++, capacityBytes: Math.min(this.#packetDataBytes, blockLeftBytes) });
+    return this.#current;
+  }
+
+  async #takeBuffer(): Promise<Buffer> {
+    for (;;) {
+      if (this.#failure) throw this.#failure;
+      const buffer = this.#buffersInUse < windowPackets ? this.#options.pool.take({ isFirst: this.#buffersInUse === 0 }) : undefined;
+      if (buffer) {
+        this.#buffersInUse++;
+        return buffer;
+      }
+      await new Promise<void>((resolve) => {
+        const forget = this.#options.pool.onGiven(resolve);
+        this.#wakeCaller = () => {
+          forget();
+          resolve();
+        };
+      });
+    }
+  }
+
+  #fill(packet: Packet, lengthBytes: number): void {
+    if (this.#filledInBlock === 0) this.#startBlock();
+    packet.fill(lengthBytes);
+    this.#filledInBlock += lengthBytes;
+    if (packet.isFull) this.#sealCurrent(this.#filledInBlock === this.#status.blockSizeBytes);
+  }
+
+  #sealCurrent(isLast: boolean): void {
+    const packet = this.#current!;
+    this.#current = undefined;
+    packet.seal({ chunkBytes: this.#file.chunkBytes, isLast });
+    this.#queues.at(-1)!.push(packet);
+    if (isLast) {
+      this.#filledInBlock = 0;
+      this.#nextSequence = 0;
+    }
+  }
+
+  /** With its first bytes, so that the pipeline is set up while more are filled in. */
+  #startBlock(): void {
+    this.#queues.push(new PacketQueue(this.#blockCount++, (packet) => this.#releaseBuffer(packet)));
+    this.#driving ??= this.#drive().catch((error: unknown) => this.#fail(error as Error));
+    this.#wakeDriver?.();
+  }
+
+  #releaseBuffer(packet: Packet): void {
+    if (packet.buffer.length !== packetBufferBytes) return;
+    this.#buffersInUse--;
+    this.#options.pool.give(packet.buffer);
+  }
+
+  /** Marks the end of the last block: on its last bytes, or, if those are on their way already, by a packet without data. */
+  #finishPackets(): void {
+    if (this.#current?.dataLength) return this.#sealCurrent(true);
+    if (this.#current) this.#releaseBuffer(this.#current);
+    this.#current = undefined;
+    if (this.#filledInBlock === 0) return;
+    this.#current = Packet.empty({ offsetInBlock: this.#filledInBlock, sequence: this.#nextSequence++ });
+    this.#sealCurrent(true);
+  }
+
+  // What happens to it
+
+  /** Writes block after block; resolves when the file is closing and its last block is written. */
+  async #drive(): Promise<void> {
+    for (;;) {
+      const queue = this.#queues[0];
+      if (queue) {
+        const located = this.#firstBlock;
+        this.#firstBlock = undefined;
+        const written = await BlockWriter.write(this.#file, this.#blockListener(queue), queue, this.#lastWritten, located);
+        this.#queues.shift();
+        this.#finishBlock(queue.blockIndex, written);
+      } else if (this.#state !== 'open' || this.#failure) {
+        return;
+      } else {
+        await new Promise<void>((resolve) => (this.#wakeDriver = resolve));
+        this.#wakeDriver = undefined;
+      }
+    }
+  }
+
+  #finishBlock(blockIndex: number, written: WrittenBlock): void {
+    const durableReplicas = written.replicas.length;
+    this.#lastWritten = written;
+    if (durableReplicas < this.#status.replication) this.#degraded.push({ blockIndex, durableReplicas });
+    this.#finishedBytes += written.block.lengthBytes;
+    this.#finishedDurableBytes += this.#durableBytes;
+    this.#durableBytes = 0;
+    this.#progress.durableReplicaCounts.push(durableReplicas);
+    this.#report();
+  }
+
+  #blockListener(queue: PacketQueue): BlockListener {
+    const progress = this.#progress;
+    progress.blockIndex = queue.blockIndex;
+    return {
+      onSent: (endInBlock) => {
+        const sentBytes = this.#finishedBytes + endInBlock;
+        if (sentBytes <= progress.sentBytes) return;
+        progress.sentBytes = sentBytes;
+        this.#report();
+      },
+      onAcknowledged: (entries: AckEntry[]) => {
+        progress.acknowledgedBytes = this.#finishedBytes + queue.acknowledgedBytes;
+        this.#durableBytes = entries.reduce((sum, entry) => sum + entry.durableBytes, 0);
+        progress.durableReplicaBytes = this.#finishedDurableBytes + this.#durableBytes;
+        this.#report();
+      },
+      onPipeline: (targets) => {
+        progress.pipeline = targets.map((target) => target.name);
+        this.#report();
+      },
+    };
+  }
+
+  #report(): void {
+    this.#options.onProgress?.(this.#progress);
+  }
+
+  // How it ends
+
+  async #complete(options: CloseOptions): Promise<FileStatus> {
+    const { nameNode, inodeId, clock, random, signal, retryTimeoutMs } = this.#file;
+    this.#finishPackets();
+    this.#wakeDriver?.();
+    await this.#driving;
+    if (this.#failure) throw this.#failure;
+    if (this.#firstBlock) await nameNode.call('fs.abandonBlock', { inodeId, block: this.#firstBlock.block }, { signal });
+    const deadlineMs = clock.monotonicMs() + retryTimeoutMs;
+    // Once sent, a complete is waited for though the user cancels: whether the file stands must be known before cleaning up.
+    const grace = withGrace(signal, clock, cleanUpLimitMs);
+    try {
+      for (let attempt = 0; ; attempt++) {
+        throwIfCancelled(signal, `writing ${this.#file.path}`);
+        try {
+          const status = await nameNode.call('fs.complete', { inodeId, last: this.#lastWritten, ...options }, { signal: grace.signal });
+          this.#state = 'closed';
+          this.#end();
+          return status;
+        } catch (error) {
+          if (!(error instanceof NotReplicatedYetError) || clock.monotonicMs() >= deadlineMs) throw error;
+          await sleep(clock, backoffMs(attempt, random), signal);
+        }
+      }
+    } finally {
+      grace.dispose();
+    }
+  }
+
+  async #abort(): Promise<void> {
+    const { nameNode, inodeId, path, log } = this.#file;
+    this.#fail(cancelledError(this.#options.userSignal, `writing ${path}`));
+    await this.#closing;
+    if (this.#state === 'closed') return;
+    await this.#driving;
+    for (const queue of this.#queues.splice(0)) queue.discard();
+    if (this.#current) this.#releaseBuffer(this.#current);
+    this.#current = undefined;
+    try {
+      // By path there may stand another file meanwhile, written by somebody else.
+      const status = await nameNode.call('fs.getFileInfo', { path }, { retryTimeoutMs: cleanUpLimitMs });
+      if (status?.inodeId === inodeId) await nameNode.call('fs.delete', { path, recursive: false }, { retryTimeoutMs: cleanUpLimitMs });
+    } catch (error) {
+      log.warn(`${path}: could not delete what was written of it; the name node does when its lease ends: ${messageOf(error)}`);
+    }
+    this.#end();
+  }
+
+  #fail(error: Error): void {
+    if (this.#failure || this.#state === 'closed') return;
+    this.#failure = error;
+    this.#options.stop.abort(error);
+    this.#wakeDriver?.();
+    this.#wakeCaller?.();
+  }
+
+  #end(): void {
+    this.#options.userSignal?.removeEventListener('abort', this.#onUserAbort);
+    this.#options.onEnd();
+  }
+}
+
+function noop(): void {}

@@ -1,0 +1,97 @@
+import { assert } from '../base/assert.js';
+import { crc32 } from '../base/checksum.js';
+import { defaultChunkBytes, defaultPacketDataBytes, encodePacketHeader, framePrefixBytes, packetHeaderBytes, packetOverheadBytes } from '../protocol/block-stream.js';
+
+/**
+ * A packet in one buffer, laid out so that its frame is one piece and its data is filled in place:
+ *
+ *      0                    dataStart - overhead    dataStart                              bufferBytes
+ *     +--------------------+-----------------------+--------------------------------------+
+ *     | unused if short    | prefix header CRCs    | data                                 |
+ *     +--------------------+-----------------------+--------------------------------------+
+ */
+const dataStart = packetOverheadBytes(defaultPacketDataBytes, defaultChunkBytes);
+export const packetBufferBytes = dataStart + defaultPacketDataBytes;
+
+/** Chunk and packet sizes for a block size: a packet is whole chunks, at most 8 of them, unless it ends the block. */
+export function packetGeometry(blockSizeBytes: number): { chunkBytes: number; packetDataBytes: number } {
+  const chunkBytes = Math.min(defaultChunkBytes, blockSizeBytes);
+  return { chunkBytes, packetDataBytes: Math.min(defaultPacketDataBytes, blockSizeBytes) };
+}
+
+/** Bytes of a block on their way: kept until every replica of the pipeline has acknowledged them, to be sent again if it breaks. */
+export class Packet {
+  readonly offsetInBlock: number;
+  readonly sequence: number;
+  readonly #capacityBytes: number;
+  readonly #buffer: Buffer;
+  #dataLength = 0;
+  #isLast = false;
+  #frame: Buffer | undefined;
+  /** Writes to channels that still read from the buffer. */
+  pendingWrites = 0;
+  isAcknowledged = false;
+
+  constructor(buffer: Buffer, options: { offsetInBlock: number; sequence: number; capacityBytes: number }) {
+    this.#buffer = buffer;
+    this.offsetInBlock = options.offsetInBlock;
+    this.sequence = options.sequence;
+    this.#capacityBytes = options.capacityBytes;
+  }
+
+  /** The end of a block whose last bytes went out already: a packet without data, in a small buffer of its own. */
+  static empty(options: { offsetInBlock: number; sequence: number }): Packet {
+    return new Packet(Buffer.allocUnsafe(dataStart), { ...options, capacityBytes: 0 });
+  }
+
+  get buffer(): Buffer {
+    return this.#buffer;
+  }
+
+  get dataLength(): number {
+    return this.#dataLength;
+  }
+
+  get endInBlock(): number {
+    return this.offsetInBlock + this.#dataLength;
+  }
+
+  get isFull(): boolean {
+    return this.#dataLength === this.#capacityBytes;
+  }
+
+  get isLast(): boolean {
+    return this.#isLast;
+  }
+
+  /** Where the next bytes go: what `fill` then counts. */
+  free(): Buffer {
+    return this.#buffer.subarray(dataStart + this.#dataLength, dataStart + this.#capacityBytes);
+  }
+
+  fill(lengthBytes: number): void {
+    assert(!this.#frame && this.#dataLength + lengthBytes <= this.#capacityBytes, 'a packet takes no more than its capacity, before it is sealed');
+    this.#dataLength += lengthBytes;
+  }
+
+  /** Computes the checksums and writes the header: from here on the packet is `frame`, and does not change. */
+  seal(options: { chunkBytes: number; isLast: boolean }): void {
+    const { chunkBytes, isLast } = options;
+    const checksumCount = Math.ceil(this.#dataLength / chunkBytes);
+    const start = dataStart - packetOverheadBytes(this.#dataLength, chunkBytes);
+    assert(start >= 0, 'the checksums of a packet fit in front of its data');
+    const end = dataStart + this.#dataLength;
+    const frame = this.#buffer.subarray(start, end);
+    encodePacketHeader(frame, { sequence: this.sequence, dataLength: this.#dataLength, offsetInBlock: this.offsetInBlock, chunkBytes, checksumCount, isLast, isSync: false });
+    for (let i = 0, at = dataStart; i < checksumCount; i++, at += chunkBytes) {
+      frame.writeUInt32BE(crc32(this.#buffer.subarray(at, Math.min(at + chunkBytes, end))), framePrefixBytes + packetHeaderBytes + 4 * i);
+    }
+    this.#isLast = isLast;
+    this.#frame = frame;
+  }
+
+  get frame(): Buffer {
+    assert(this.#frame, 'a packet is sealed before it is sent');
+    return this.#frame;
+  }
+}

@@ -1,0 +1,173 @@
+import type { Clock } from '../base/clock.js';
+import type { ReplicaLocation } from '../protocol/block.js';
+import { type AckEntry, type AckStatus, type BlockChannel, type BlockChannelConnector, decodeAck, frameTypes, type WriteRequest } from '../protocol/block-stream.js';
+import { InputOutputError } from '../protocol/errors.js';
+import { openOperation, RefusalError } from './data-exchange.js';
+import type { Packet } from './packet.js';
+import type { PacketQueue } from './packet-queue.js';
+import { SilenceWatch, type SuspectFinder } from './silence-watch.js';
+
+/** A pipeline broke, and by what we know by one of its nodes. */
+export class PipelineFailure extends Error {
+  override readonly name = 'PipelineFailure';
+  /** Index of the node in the pipeline. When nothing tells, it is the first: the only one that we see. */
+  readonly culprit: number;
+
+  constructor(culprit: number, reason: string) {
+    super(reason);
+    this.culprit = culprit;
+  }
+}
+
+export interface PipelineContext {
+  connector: BlockChannelConnector;
+  clock: Clock;
+  findSuspect: SuspectFinder;
+  signal: AbortSignal;
+}
+
+export interface PipelineListener {
+  /** The first node took the block up to here. */
+  onSent(endInBlock: number): void;
+  /** All nodes acknowledged one more packet. */
+  onAcknowledged(entries: AckEntry[]): void;
+}
+
+const reasons: Record<Exclude<AckStatus, 'ok'>, string> = {
+  error: 'could not write the block',
+  checksum: 'got bytes that do not match their checksum',
+  noSpace: 'is out of space',
+  stale: 'knows a newer generation of the block',
+};
+
+/**
+ * One try to bring a block's packets to its data nodes: dn1 -> dn2 -> dn3 behind one channel (DFSOutputStream's DataStreamer).
+ * Whatever goes wrong is a PipelineFailure; then the channel is destroyed, and the queue holds what must be sent again.
+ */
+export class Pipeline {
+  readonly #context: PipelineContext;
+  readonly #channel: BlockChannel;
+  readonly #targets: readonly ReplicaLocation[];
+  #failure: PipelineFailure | undefined;
+
+  private constructor(context: PipelineContext, channel: BlockChannel, targets: readonly ReplicaLocation[]) {
+    this.#context = context;
+    this.#channel = channel;
+    this.#targets = targets;
+  }
+
+  /** Resolves when every node of the pipeline is ready for packets. */
+  static async open(context: PipelineContext, targets: readonly ReplicaLocation[], request: Omit<WriteRequest, 'storageId' | 'downstream'>): Promise<Pipeline> {
+    const first = targets[0]!;
+    let opening: BlockChannel | undefined;
+    let failure: PipelineFailure | undefined;
+    const watch = new SilenceWatch(context.clock, targets, context.findSuspect, {
+      isWaiting: () => opening !== undefined,
+      onSilence: (culprit, reason) => {
+        failure = new PipelineFailure(culprit, reason);
+        opening?.destroy();
+      },
+    });
+    try {
+      const body: WriteRequest = { ...request, storageId: first.storageId, downstream: targets.slice(1) };
+      const { channel } = await openOperation(context.connector, first.address, { type: frameTypes.write, body }, {
+        clock: context.clock,
+        limitMs: watch.limitMs * 2,
+        signal: context.signal,
+        onChannel: (channel) => {
+          opening = channel;
+          watch.heard();
+        },
+      });
+      return new Pipeline(context, channel, targets);
+    } catch (error) {
+      if (failure) throw failure;
+      if (error instanceof RefusalError) {
+        const index = targets.findIndex((target) => target.datanodeUuid === error.badDatanode);
+        throw new PipelineFailure(Math.max(0, index), `refused the block: ${error.message}`);
+      }
+      throw new PipelineFailure(0, messageOf(error));
+    } finally {
+      watch.stop();
+    }
+  }
+
+  /** Sends the queue's packets as they come, up to LAST; resolves to the last acknowledgement, and gives the channel back. */
+  async run(queue: PacketQueue, listener: PipelineListener): Promise<AckEntry[]> {
+    queue.rewind();
+    const watch = new SilenceWatch(this.#context.clock, this.#targets, this.#context.findSuspect, {
+      isWaiting: () => queue.hasUnacknowledged,
+      onSilence: (culprit, reason) => this.#break(new PipelineFailure(culprit, reason)),
+    });
+    const onAbort = () => this.#break(new PipelineFailure(0, 'cancelled'));
+    this.#context.signal.addEventListener('abort', onAbort, { once: true });
+    const pump = () => {
+      if (!queue.hasUnacknowledged) watch.heard();
+      for (let packet = queue.next(); packet; packet = queue.next()) this.#send(packet, queue, listener);
+    };
+    try {
+      if (this.#context.signal.aborted) onAbort();
+      queue.onReady = pump;
+      pump();
+      const entries = await this.#readAcknowledgements(queue, listener, watch);
+      this.#context.connector.release(this.#channel);
+      return entries;
+    } catch (error) {
+      this.#channel.destroy();
+      if (this.#failure) throw this.#failure;
+      throw error instanceof PipelineFailure ? error : new PipelineFailure(0, messageOf(error));
+    } finally {
+      queue.onReady = undefined;
+      watch.stop();
+      this.#context.signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  destroy(): void {
+    this.#channel.destroy();
+  }
+
+  #break(failure: PipelineFailure): void {
+    this.#failure ??= failure;
+    this.#channel.destroy();
+  }
+
+  #send(packet: Packet, queue: PacketQueue, listener: PipelineListener): void {
+    packet.pendingWrites++;
+    this.#channel.write([packet.frame]).then(
+      () => {
+        listener.onSent(packet.endInBlock);
+        queue.writeEnded(packet);
+      },
+      // The acknowledgement that says why may still be on its way: the reader decides when the channel is broken for good.
+      () => queue.writeEnded(packet),
+    );
+  }
+
+  async #readAcknowledgements(queue: PacketQueue, listener: PipelineListener, watch: SilenceWatch): Promise<AckEntry[]> {
+    for (;;) {
+      const frame = await this.#channel.read();
+      if (!frame) throw new InputOutputError('closed the connection in the middle of the block');
+      const ack = frame.type === frameTypes.ack ? decodeAck(frame.body) : undefined;
+      frame.release();
+      if (!ack) throw new InputOutputError('sent something that is no acknowledgement');
+      watch.heard();
+      const culprit = ack.entries.findIndex((entry) => entry.status !== 'ok');
+      if (culprit >= 0) {
+        const { status } = ack.entries[culprit]!;
+        throw new PipelineFailure(Math.min(culprit, this.#targets.length - 1), status === 'ok' ? '' : reasons[status]);
+      }
+      if (ack.entries.length !== this.#targets.length) throw new PipelineFailure(Math.min(ack.entries.length, this.#targets.length - 1), 'is missing from an acknowledgement');
+      const packet = queue.oldest;
+      if (packet?.sequence !== ack.sequence) throw new PipelineFailure(0, `acknowledged packet ${ack.sequence} out of turn`);
+      const { isLast } = packet;
+      queue.acknowledgeOldest();
+      listener.onAcknowledged(ack.entries);
+      if (isLast) return ack.entries;
+    }
+  }
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

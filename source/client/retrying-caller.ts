@@ -1,0 +1,104 @@
+import { type Clock, sleep } from '../base/clock.js';
+import type { Random } from '../base/random.js';
+import type { ClientProtocol } from '../protocol/client-protocol.js';
+import { OutcomeUnknownError, OverloadedError, UnavailableError } from '../protocol/errors.js';
+import type { ParamsOf, ResultOf, RpcCaller } from '../protocol/method.js';
+import { cancelledError, throwIfCancelled } from './cancellation.js';
+
+type MethodWithCallId = { [M in keyof ClientProtocol & string]: 'callId' extends keyof ParamsOf<ClientProtocol, M> ? M : never }[keyof ClientProtocol & string];
+
+/** Complete by its type. The protocol's own table says the same, but is for servers: clients do not load it. */
+const methodsWithCallId: Record<MethodWithCallId, true> = {
+  'fs.create': true,
+  'fs.addBlock': true,
+  'fs.abandonBlock': true,
+  'fs.updateBlockForPipeline': true,
+  'fs.updatePipeline': true,
+  'fs.complete': true,
+  'fs.mkdirs': true,
+  'fs.rename': true,
+  'fs.delete': true,
+  'fs.setPermission': true,
+  'fs.setOwner': true,
+  'fs.setTimes': true,
+  'fs.setReplication': true,
+};
+
+export interface RetryOptions {
+  /** How long a call is tried, from its begin. */
+  retryTimeoutMs: number;
+  /** How long one try waits for its answer. */
+  callTimeoutMs: number;
+}
+
+const firstDelayMs = 20;
+const longestDelayMs = 2000;
+
+/** The wait before try number `attempt` + 1: doubling from 20 ms to 2 s, the upper half of it random, so that clients spread out. */
+export function backoffMs(attempt: number, random: Random): number {
+  const ceiling = Math.min(longestDelayMs, firstDelayMs * 2 ** Math.min(attempt, 20));
+  return ceiling / 2 + (random.next() * ceiling) / 2;
+}
+
+/**
+ * Calls to the name node that survive its restart. A call that changes something carries one call id through all its tries, so that
+ * it happens once (promises.md, P11). The very first contact is not retried when nothing answers: the user then hears at once that no
+ * name node is there. Errors that the name node itself sent pass, except OverloadedError.
+ */
+export class RetryingCaller {
+  readonly #caller: RpcCaller<ClientProtocol>;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #options: RetryOptions;
+  #lastCallId = 0;
+  #hasContact = false;
+
+  constructor(caller: RpcCaller<ClientProtocol>, clock: Clock, random: Random, options: RetryOptions) {
+    this.#caller = caller;
+    this.#clock = clock;
+    this.#random = random;
+    this.#options = options;
+  }
+
+  /**
+   * CancelledError when the signal aborts; UnavailableError when nothing answered in time; OutcomeUnknownError when a try of it may have
+   * happened and no answer came. `retryTimeoutMs` shortens the time for this call.
+   */
+  async call<M extends keyof ClientProtocol & string>(method: M, params: ParamsOf<ClientProtocol, M>, options: { signal?: AbortSignal | undefined; retryTimeoutMs?: number } = {}): Promise<ResultOf<ClientProtocol, M>> {
+    const { signal } = options;
+    const deadlineMs = this.#clock.monotonicMs() + Math.min(this.#options.retryTimeoutMs, options.retryTimeoutMs ?? Infinity);
+    const identified = method in methodsWithCallId ? { ...params, callId: ++this.#lastCallId } : params;
+    let unknown: unknown;
+    for (let attempt = 0; ; attempt++) {
+      throwIfCancelled(signal, method);
+      const leftMs = deadlineMs - this.#clock.monotonicMs();
+      try {
+        const result = await this.#caller.call(method, identified, { signal, timeoutMs: Math.max(1, Math.min(this.#options.callTimeoutMs, leftMs)) });
+        this.#hasContact = true;
+        return result;
+      } catch (error) {
+        if (signal?.aborted) throw cancelledError(signal, method);
+        const isUnavailable = error instanceof UnavailableError;
+        if (isUnavailable && !this.#hasContact) throw error;
+        this.#hasContact = true;
+        if (error instanceof OutcomeUnknownError) unknown = error;
+        else if (!isUnavailable && !(error instanceof OverloadedError)) throw error;
+        const delayMs = backoffMs(attempt, this.#random);
+        if (this.#clock.monotonicMs() + delayMs >= deadlineMs) throw unknown ?? error;
+        await this.#pause(delayMs, signal, method);
+      }
+    }
+  }
+
+  async #pause(delayMs: number, signal: AbortSignal | undefined, method: string): Promise<void> {
+    try {
+      await sleep(this.#clock, delayMs, signal);
+    } catch {
+      throw cancelledError(signal, method);
+    }
+  }
+
+  close(): void {
+    this.#caller.close();
+  }
+}
