@@ -2,9 +2,11 @@ import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { systemClock } from './base/clock.js';
 import { escapeControls } from './base/text.js';
 import type { Arguments } from './cli.js';
 import type { DfsClient } from './client/client-api.js';
+import type { LocalCluster } from './cluster/local-cluster.js';
 import type { CommandContext, OutputSink, Session } from './commands/command.js';
 import { connect, currentUser, localCluster, localFileSystem, nameNodeAddress, remoteFileSystem } from './compose.js';
 import { type Config, loadConfig } from './config.js';
@@ -20,6 +22,7 @@ export interface Program {
   /** The context of one command line: its own sink, signal and input; client and file systems are shared. */
   createContext(parts: { sink: OutputSink; signal: AbortSignal; input: AsyncIterable<Uint8Array> }): Promise<CommandContext>;
   client(): Promise<DfsClient>;
+  localCluster(): Promise<LocalCluster>;
   close(): Promise<void>;
 }
 
@@ -54,11 +57,13 @@ export async function createProgram(values: Arguments, exit?: () => void): Promi
   let remote: Promise<FileSystem> | undefined;
   const getClient = () => (client ??= connect({ nameNode, user, retryTimeoutMs: config.retryTimeoutMs }));
   const local = await localFileSystem();
+  const getLocalCluster = () => localCluster(config, entryPoint(), nameNode);
   return {
     config,
     nameNode,
     session,
     client: getClient,
+    localCluster: getLocalCluster,
     async createContext({ sink, signal, input }) {
       const { registry } = await import('./commands/registry.js');
       return {
@@ -66,11 +71,12 @@ export async function createProgram(values: Arguments, exit?: () => void): Promi
         signal,
         session,
         input,
+        clock: systemClock,
         local,
         commands: registry,
         client: getClient,
         remote: () => (remote ??= getClient().then(remoteFileSystem)),
-        localCluster: () => localCluster(config, entryPoint(), nameNode),
+        localCluster: getLocalCluster,
       };
     },
     async close() {
