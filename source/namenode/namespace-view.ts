@@ -1,0 +1,99 @@
+import { assert } from '../base/assert.js';
+import type { FileStatus } from '../protocol/file-status.js';
+import type { KeyValueReader } from '../storage/key-value-store.js';
+import { type Counters, decodeCounters } from './counters.js';
+import { decodeFileBlock, type FileBlock } from './file-block.js';
+import { decodeEntry, decodeInode, type EntryTarget, type Inode } from './inode.js';
+import { blockKey, countersKey, entryKey, inodeKey, leaseKey } from './keys.js';
+import { decodeLease, type LeaseRecord } from './lease-record.js';
+
+/** The namespace as a reader of the store sees it: typed records. Inside a transaction, what the transaction sees. */
+export class NamespaceView {
+  readonly store: KeyValueReader;
+
+  constructor(store: KeyValueReader) {
+    this.store = store;
+  }
+
+  /** As they are now: callers may change the copy. */
+  readCounters(): Counters {
+    const record = this.store.get(countersKey);
+    assert(record, 'a formatted store holds the counters');
+    return decodeCounters(record);
+  }
+
+  readInode(inodeId: number): Inode | undefined {
+    const record = this.store.get(inodeKey(inodeId));
+    return record && decodeInode(inodeId, record);
+  }
+
+  readEntry(directoryId: number, name: string): EntryTarget | undefined {
+    const record = this.store.get(entryKey(directoryId, name));
+    return record && decodeEntry(record);
+  }
+
+  /** The inode that an entry names. */
+  readTarget(inodeId: number): Inode {
+    const inode = this.readInode(inodeId);
+    assert(inode, `the entry of inode ${inodeId} has its inode`);
+    return inode;
+  }
+
+  readBlock(inodeId: number, blockIndex: number): FileBlock | undefined {
+    const record = this.store.get(blockKey(inodeId, blockIndex));
+    return record && decodeFileBlock(record);
+  }
+
+  readLease(inodeId: number): LeaseRecord | undefined {
+    const record = this.store.get(leaseKey(inodeId));
+    return record && decodeLease(record);
+  }
+
+  /** Bytes of a file: while it is under construction those of its complete blocks, which the last block's offset tells. */
+  readLength(inode: Inode): number {
+    if (inode.type === 'directory') return 0;
+    if (!inode.isUnderConstruction) return inode.lengthBytes;
+    const blockCount = this.readLease(inode.id)?.blockCount ?? 0;
+    const last = blockCount > 0 ? this.readBlock(inode.id, blockCount - 1) : undefined;
+    return last ? last.offsetBytes + (last.isComplete ? last.lengthBytes : 0) : 0;
+  }
+
+  readStatus(inode: Inode, name = inode.name): FileStatus {
+    return toStatus(inode, this.readLength(inode), name);
+  }
+
+  /** Where an inode is, names from the root on; undefined if it was unlinked, or lies below something that was. */
+  readNames(inode: Inode): string[] | undefined {
+    const names: string[] = [];
+    let at: Inode | undefined = inode;
+    while (at.parentId !== 0) {
+      names.push(at.name);
+      at = this.readInode(at.parentId);
+      if (!at) return undefined;
+    }
+    return at.name === '' ? names.reverse() : undefined;
+  }
+
+  readPath(inode: Inode): string | undefined {
+    const names = this.readNames(inode);
+    return names && `/${names.join('/')}`;
+  }
+}
+
+export function toStatus(inode: Inode, lengthBytes: number, name = inode.name): FileStatus {
+  const isFile = inode.type === 'file';
+  return {
+    name,
+    inodeId: inode.id,
+    type: inode.type,
+    lengthBytes,
+    replication: isFile ? inode.replication : 0,
+    blockSizeBytes: isFile ? inode.blockSizeBytes : 0,
+    modificationTimeMs: inode.modificationTimeMs,
+    accessTimeMs: inode.accessTimeMs,
+    permission: inode.permission,
+    owner: inode.owner,
+    group: inode.group,
+    isUnderConstruction: isFile && inode.isUnderConstruction,
+  };
+}

@@ -1,0 +1,214 @@
+import { crc32, crc32c } from '../base/checksum.js';
+import type { Clock } from '../base/clock.js';
+import { CallIdReusedError, DfsError, InvalidArgumentError } from '../protocol/errors.js';
+import type { Key, KeyValueStore, KeyValueTransaction } from '../storage/key-value-store.js';
+import { type Answer, nullAnswer } from './answer.js';
+import { applyEdit } from './apply-edit.js';
+import type { BlockManagement } from './block-management.js';
+import { DirectoryCache } from './directory-cache.js';
+import type { EditOp } from './edit-op.js';
+import { decodeEdit, type EditCall } from './edit-record.js';
+import { decodeId } from './inode.js';
+import { callKey, editKey, entryKey } from './keys.js';
+import type { LeaseManager } from './lease-manager.js';
+import type { AppliedEdit, NamespaceChange } from './namespace-change.js';
+import { NamespaceView } from './namespace-view.js';
+import type { NamespaceDefaults, Plan, PlanScope, Requester } from './plan.js';
+
+/** A mutating call as it came. */
+export interface MutatingCall {
+  readonly method: string;
+  readonly params: { readonly callId?: number | undefined };
+  readonly requester: Requester;
+}
+
+export interface NamespaceParts {
+  readonly store: KeyValueStore;
+  readonly clock: Clock;
+  readonly blocks: BlockManagement;
+  readonly leases: LeaseManager;
+  readonly defaults: NamespaceDefaults;
+}
+
+const maxClientIdBytes = 255;
+
+/**
+ * The namespace: runs each mutating call as one durable transaction, planned, applied, logged and answered, and hands what it did to
+ * the soft state (blocks, leases) once it is on disk, in the order of the edits.
+ */
+export class Namespace {
+  /** Reads what is durable. */
+  readonly view: NamespaceView;
+  readonly cache = new DirectoryCache();
+  readonly defaults: NamespaceDefaults;
+  readonly #store: KeyValueStore;
+  readonly #clock: Clock;
+  readonly #blocks: BlockManagement;
+  readonly #leases: LeaseManager;
+  #lastEditId: number;
+
+  /** The store must be formatted. */
+  constructor(parts: NamespaceParts) {
+    this.#store = parts.store;
+    this.#clock = parts.clock;
+    this.#blocks = parts.blocks;
+    this.#leases = parts.leases;
+    this.defaults = parts.defaults;
+    this.view = new NamespaceView(parts.store);
+    this.#lastEditId = this.view.readCounters().lastEditId;
+  }
+
+  /** The last edit that is on disk. */
+  get lastEditId(): number {
+    return this.#lastEditId;
+  }
+
+  /**
+   * Answers `call`: by its stored answer if it was answered before (CallIdReusedError if that was another call), else by what `plan`
+   * decides. Resolves, and rejects with a refusal, only when all that the answer rests on is durable.
+   */
+  async mutate<A extends Answer>(call: MutatingCall, plan: (scope: PlanScope) => Plan<A>): Promise<Exclude<A, { kind: 'refusal' }>['value']> {
+    const { requester } = call;
+    const { callId } = call.params;
+    if (callId !== undefined) checkClientId(requester.clientId);
+    const digest = callId === undefined ? undefined : digestOf(call);
+    const suspended: Key[] = [];
+    const answer = await this.#transact(suspended, (transaction) => {
+      const view = new NamespaceView(transaction);
+      if (callId !== undefined) {
+        const stored = findAnswer(view, requester.clientId, callId, digest!);
+        if (stored) return { answer: stored, applied: undefined, effects: undefined };
+      }
+      const scope = this.#scope(view, requester);
+      const { op, answer, effects } = planOrRefusal(plan, scope, callId !== undefined);
+      if (!op && callId === undefined) return { answer, applied: undefined, effects };
+      const editCall: EditCall | undefined = callId === undefined ? undefined : { clientId: requester.clientId, callId, digest: digest!, answer };
+      return { answer, applied: this.#apply(transaction, op ?? { kind: 'answer' }, scope, editCall, suspended), effects };
+    });
+    if (answer.kind === 'refusal') throw answer.error;
+    return answer.value as Exclude<A, { kind: 'refusal' }>['value'];
+  }
+
+  /** An edit of our own accord: undefined if `plan` finds nothing to do. Resolves when it is durable. */
+  async edit(plan: (view: NamespaceView) => EditOp | undefined): Promise<boolean> {
+    const suspended: Key[] = [];
+    let isDone = false;
+    await this.#transact(suspended, (transaction) => {
+      const view = new NamespaceView(transaction);
+      const op = plan(view);
+      if (!op) return { answer: nullAnswer, applied: undefined, effects: undefined };
+      isDone = true;
+      const scope = { counters: view.readCounters(), timeMs: this.#clock.nowMs() };
+      return { answer: nullAnswer, applied: this.#apply(transaction, op, scope, undefined, suspended), effects: undefined };
+    });
+    return isDone;
+  }
+
+  /** For what changes no inode: trimming the log. */
+  maintain<T>(work: (transaction: KeyValueTransaction) => T): Promise<T> {
+    return this.#store.transact(work);
+  }
+
+  /** Effects run in the very turn in which the store tells that the edit is durable: so in the order of the edits. */
+  #transact(suspended: Key[], work: (transaction: KeyValueTransaction) => Outcome): Promise<Answer> {
+    const resume = () => {
+      for (const key of suspended) this.cache.resume(key);
+    };
+    return this.#store.transact(work).then(
+      ({ answer, applied, effects }) => {
+        resume();
+        if (applied) this.#settle(applied);
+        effects?.();
+        return answer;
+      },
+      (error: unknown) => {
+        resume();
+        throw error;
+      },
+    );
+  }
+
+  #apply(transaction: KeyValueTransaction, op: EditOp, scope: Pick<PlanScope, 'counters' | 'timeMs'>, call: EditCall | undefined, suspended: Key[]): Applied {
+    const editId = scope.counters.lastEditId + 1;
+    const listener = (change: NamespaceChange) => {
+      const key = directoryKeyOf(change);
+      if (key === undefined) return;
+      this.cache.suspend(key);
+      suspended.push(key);
+    };
+    return { editId, edit: applyEdit(transaction, { editId, timeMs: scope.timeMs, call, op }, listener) };
+  }
+
+  #settle({ editId, edit }: Applied): void {
+    this.#lastEditId = Math.max(this.#lastEditId, editId);
+    for (const inodeId of edit.endedLeaseIds) this.#leases.remove(inodeId);
+    for (const blockId of edit.removedBlockIds) this.#blocks.remove(blockId);
+  }
+
+  #scope(view: NamespaceView, requester: Requester): PlanScope {
+    return {
+      view,
+      cache: this.cache,
+      counters: view.readCounters(),
+      requester,
+      timeMs: this.#clock.nowMs(),
+      defaults: this.defaults,
+      leases: this.#leases,
+      blocks: this.#blocks,
+    };
+  }
+}
+
+interface Applied {
+  editId: number;
+  edit: AppliedEdit;
+}
+
+interface Outcome {
+  answer: Answer;
+  applied: Applied | undefined;
+  effects: (() => void) | undefined;
+}
+
+/** A refusal that only time can lift is not kept: the call may be tried again under its id. */
+function planOrRefusal(plan: (scope: PlanScope) => Plan, scope: PlanScope, isKept: boolean): Plan {
+  try {
+    return plan(scope);
+  } catch (error) {
+    if (!isKept || !(error instanceof DfsError) || error.isRetriable) throw error;
+    return { op: undefined, answer: { kind: 'refusal', error } };
+  }
+}
+
+function findAnswer(view: NamespaceView, clientId: string, callId: number, digest: readonly [number, number]): Answer | undefined {
+  const found = view.store.get(callKey(clientId, callId));
+  if (!found) return undefined;
+  const editId = decodeId(found);
+  const record = view.store.get(editKey(editId));
+  const call = record && decodeEdit(editId, record).call;
+  if (!call) return undefined;
+  if (call.digest[0] !== digest[0] || call.digest[1] !== digest[1]) {
+    throw new CallIdReusedError(`call ${callId} of client ${clientId} was another call before; each call needs an id of its own, and only its retries may repeat it`);
+  }
+  return call.answer;
+}
+
+/** Two checksums of who asks what. Against mistakes, not against forgers: a client can only collide with itself. */
+function digestOf({ method, params, requester }: MutatingCall): [number, number] {
+  const bytes = Buffer.from(`${requester.caller.user}\n${method}\n${JSON.stringify(params)}`);
+  return [crc32(bytes), crc32c(bytes)];
+}
+
+function checkClientId(clientId: string): void {
+  if (clientId !== '' && !clientId.includes('\0') && Buffer.byteLength(clientId) <= maxClientIdBytes) return;
+  throw new InvalidArgumentError(`a client id that goes with a call id has 1 to ${maxClientIdBytes} bytes and no NUL`);
+}
+
+/** The place in the cache of directories that a change makes wrong. */
+function directoryKeyOf(change: NamespaceChange): Key | undefined {
+  if (change.kind === 'entry') return change.before?.isDirectory || change.after?.isDirectory ? entryKey(change.directoryId, change.name) : undefined;
+  const { before, after } = change;
+  if (!before || !after || before.type !== 'directory') return undefined;
+  const isSame = before.permission === after.permission && before.owner === after.owner && before.group === after.group;
+  return isSame ? undefined : entryKey(before.parentId, before.name);
+}

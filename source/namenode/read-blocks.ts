@@ -1,0 +1,130 @@
+import type { LocatedBlock } from '../protocol/block.js';
+import type { FileStatus } from '../protocol/file-status.js';
+import { FileNotFoundError, IsADirectoryError } from '../protocol/errors.js';
+import type { BlockCatalog, BlockManagement, CatalogBlock } from './block-management.js';
+import { decodeFileBlock } from './file-block.js';
+import type { FileInode, Inode } from './inode.js';
+import { allBlocks, blocksAfter, blocksOf, placeOfBlock } from './keys.js';
+import type { NamespaceView } from './namespace-view.js';
+import { actions, checkPathAccess } from './permission-checker.js';
+import { resolveExisting } from './plan-attributes.js';
+import type { ReadScope } from './read-status.js';
+
+const blocksPerPage = 1000;
+
+export interface BlockRange {
+  path: string;
+  offsetBytes: number;
+  lengthBytes: number;
+  allReplicas?: boolean | undefined;
+}
+
+/** The complete blocks that hold a part of the range, in order (FSDirStatAndListingOp.getBlockLocations), and the file's inode. */
+export function getBlockLocations(
+  scope: ReadScope & { blocks: BlockManagement },
+  params: BlockRange,
+): { inode: FileInode; result: { file: FileStatus; blocks: LocatedBlock[]; hasMore: boolean } } {
+  const { view, requester, blocks } = scope;
+  const { path, offsetBytes, lengthBytes } = params;
+  const { inode, resolved } = resolveExisting(scope, path);
+  if (inode.type === 'directory') throw new IsADirectoryError(`Path is not a file: ${path}`, { path });
+  checkPathAccess(requester.caller, resolved, actions.read);
+  const file = view.readStatus(inode);
+  const end = Math.min(file.lengthBytes, offsetBytes + lengthBytes);
+  const located: LocatedBlock[] = [];
+  let hasMore = false;
+  if (offsetBytes < end) {
+    for (const [key, value] of view.store.range({ ...blocksOf(inode.id, findBlockIndex(view, inode, offsetBytes)), limit: blocksPerPage + 1 })) {
+      const block = decodeFileBlock(value);
+      if (!block.isComplete || block.offsetBytes >= end) break;
+      if (located.length === blocksPerPage) {
+        hasMore = true;
+        break;
+      }
+      const { blockId, generationStamp } = block;
+      const { blockIndex } = placeOfBlock(key);
+      located.push({
+        block: { blockId, generationStamp, lengthBytes: block.lengthBytes },
+        blockIndex,
+        offsetBytes: block.offsetBytes,
+        locations: blocks.locate(blockId, { readerAddress: requester.address, allReplicas: params.allReplicas }),
+        token: blocks.token({ blockId, generationStamp, lengthBytes: block.lengthBytes }),
+      });
+    }
+  }
+  return { inode, result: { file, blocks: located, hasMore } };
+}
+
+/**
+ * The index of the block that holds a byte of the file. Blocks are at most the file's block size long, so none before
+ * offset / block size can; in a file of whole blocks it is that one, and one read tells. Otherwise by halves, on the offsets.
+ */
+function findBlockIndex(view: NamespaceView, inode: FileInode, offsetBytes: number): number {
+  const blockCount = inode.isUnderConstruction ? (view.readLease(inode.id)?.blockCount ?? 0) : inode.blockCount;
+  let low = Math.floor(offsetBytes / inode.blockSizeBytes);
+  let high = blockCount - 1;
+  let middle = low;
+  while (low < high) {
+    const block = view.readBlock(inode.id, middle);
+    if (!block || block.offsetBytes > offsetBytes) high = middle - 1;
+    else if (block.isComplete && block.offsetBytes + block.lengthBytes <= offsetBytes) low = middle + 1;
+    else return middle;
+    middle = Math.floor((low + high) / 2);
+  }
+  return Math.max(0, Math.min(low, blockCount - 1));
+}
+
+/** All blocks of the namespace, for block management: in pages, of what is durable. */
+export class NamespaceCatalog implements BlockCatalog {
+  readonly #view: NamespaceView;
+
+  constructor(view: NamespaceView) {
+    this.#view = view;
+  }
+
+  /** Blocks of files that were deleted and wait for their reclamation are passed over: nobody wants their replicas. */
+  scanBlocks(afterInodeId?: number, afterBlockIndex?: number, limit = blocksPerPage): CatalogBlock[] {
+    const found: CatalogBlock[] = [];
+    const hasDeletions = this.#view.readCounters().pendingDeletionCount > 0;
+    const reachable = new Map<number, boolean>();
+    let after = afterInodeId === undefined ? undefined : { inodeId: afterInodeId, blockIndex: afterBlockIndex ?? 0 };
+    let file: FileInode | undefined;
+    while (found.length === 0) {
+      const range = after ? blocksAfter(after.inodeId, after.blockIndex) : allBlocks;
+      let scanned = 0;
+      for (const [key, value] of this.#view.store.range({ ...range, limit })) {
+        scanned++;
+        after = placeOfBlock(key);
+        const { inodeId, blockIndex } = after;
+        if (file?.id !== inodeId) file = this.#readLiveFile(inodeId, hasDeletions ? reachable : undefined);
+        if (!file) continue;
+        const { blockId, generationStamp, lengthBytes, isComplete } = decodeFileBlock(value);
+        found.push({ blockId, inodeId, blockIndex, generationStamp, lengthBytes, replication: file.replication, isComplete });
+      }
+      if (scanned < limit) break;
+    }
+    return found;
+  }
+
+  pathOfInode(inodeId: number): string | undefined {
+    const inode = this.#view.readInode(inodeId);
+    return inode && this.#view.readPath(inode);
+  }
+
+  #readLiveFile(inodeId: number, reachable: Map<number, boolean> | undefined): FileInode | undefined {
+    const inode = this.#view.readInode(inodeId);
+    if (!inode || inode.type === 'directory') return undefined;
+    return !reachable || this.#isReachable(inode, reachable) ? inode : undefined;
+  }
+
+  /** Whether the root is above it; remembers the answer for each directory of the page. */
+  #isReachable(inode: Inode, reachable: Map<number, boolean>): boolean {
+    if (inode.parentId === 0) return inode.name === '';
+    const known = reachable.get(inode.parentId);
+    if (known !== undefined) return known;
+    const parent = this.#view.readInode(inode.parentId);
+    const isReachable = parent !== undefined && this.#isReachable(parent, reachable);
+    reachable.set(inode.parentId, isReachable);
+    return isReachable;
+  }
+}
