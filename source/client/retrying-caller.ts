@@ -52,6 +52,7 @@ export class RetryingCaller {
   readonly #options: RetryOptions;
   #lastCallId = 0;
   #hasContact = false;
+  #isClosed = false;
 
   constructor(caller: RpcCaller<ClientProtocol>, clock: Clock, random: Random, options: RetryOptions) {
     this.#caller = caller;
@@ -79,7 +80,7 @@ export class RetryingCaller {
       } catch (error) {
         if (signal?.aborted) throw cancelledError(signal, method);
         const isUnavailable = error instanceof UnavailableError;
-        if (isUnavailable && !this.#hasContact) throw error;
+        if (isUnavailable && (!this.#hasContact || this.#isClosed)) throw error;
         this.#hasContact = true;
         if (error instanceof OutcomeUnknownError) unknown = error;
         else if (!isUnavailable && !(error instanceof OverloadedError)) throw error;
@@ -99,6 +100,7 @@ export class RetryingCaller {
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#caller.close();
   }
 }
