@@ -7,12 +7,13 @@ import { frameMagic } from '../protocol/block-stream.js';
 import type { FeedSource } from '../protocol/cluster-events.js';
 import { ConfigError } from '../protocol/errors.js';
 import type { Identity } from '../protocol/hello.js';
+import { type BlockChannelLimits, type ServeBlockChannel, acceptBlockChannel } from './block-channel-acceptor.js';
 import { type HealthReport, HttpDoor, type HttpDoorLimits } from './http-door.js';
 import type { MetricSample } from './metrics.js';
 import { type Service, createRpcServer } from './rpc-server.js';
 import { type RpcStream, type RpcStreamLimits, serveRpcStream } from './rpc-stream.js';
 
-export interface ListenLimits extends HttpDoorLimits, RpcStreamLimits {
+export interface ListenLimits extends HttpDoorLimits, RpcStreamLimits, BlockChannelLimits {
   /** More are closed as soon as they are accepted. */
   maxConnections: number;
   /** From being accepted to the first byte, ms. */
@@ -32,6 +33,9 @@ export const defaultListenLimits: ListenLimits = {
   requestTimeoutMs: 30_000,
   streamIdleTimeoutMs: 600_000,
   keepAliveTimeoutMs: 60_000,
+  blockIdleTimeoutMs: 60_000,
+  maxFramesInFlight: 16,
+  isOnreadAllowed: true,
 };
 
 export interface ListenOptions {
@@ -42,6 +46,8 @@ export interface ListenOptions {
   /** Its clusterId may be filled in later. */
   identity: Identity;
   services: Service[];
+  /** Serves a block stream until it ends; without it there are none. */
+  onBlockChannel?: ServeBlockChannel | undefined;
   feed?: FeedSource | undefined;
   health?: (() => HealthReport) | undefined;
   metrics?: (() => MetricSample[]) | undefined;
@@ -159,6 +165,7 @@ class Listener implements NodeListener {
     const remoteAddress = formatAddress({ host: socket.remoteAddress ?? 'unknown', port: socket.remotePort ?? 0 });
     if (byte >= 0x41 && byte <= 0x5a) return this.#http.accept(socket, first);
     if (byte === 0x7b || byte === 0x5b) return this.#acceptRpcStream(socket, first, remoteAddress);
+    if (byte === frameMagic && this.#options.onBlockChannel) return this.#acceptBlockChannel(socket, first, remoteAddress, this.#options.onBlockChannel);
     this.#options.logger.debug(`closed a connection from ${remoteAddress}: it begins like nothing that this node speaks`);
     socket.on('error', () => {});
     socket.destroy();
@@ -169,6 +176,14 @@ class Listener implements NodeListener {
     const stream = serveRpcStream(socket, first, { server: this.#rpc, identity, remoteAddress, clock, logger, limits: this.#limits });
     this.#rpcStreams.add(stream);
     socket.on('close', () => this.#rpcStreams.delete(stream));
+  }
+
+  #acceptBlockChannel(socket: Socket, first: Buffer, remoteAddress: string, serve: ServeBlockChannel): void {
+    const { identity, clock, logger } = this.#options;
+    socket.pause();
+    const rest = socket.read() as Buffer | null;
+    const adopted = acceptBlockChannel(socket, rest ? Buffer.concat([first, rest]) : first, { serve, identity, remoteAddress, clock, logger, limits: this.#limits });
+    if (adopted !== socket) this.#track(adopted);
   }
 
   #track(socket: Socket): void {

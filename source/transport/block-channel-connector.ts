@@ -1,0 +1,169 @@
+import { connect } from 'node:net';
+import { parseAddress } from '../base/address.js';
+import type { Clock, Timer } from '../base/clock.js';
+import { type BlockChannel, type BlockChannelConnector, type Frame, type StatusMessage, encodeControl, frameTypes } from '../protocol/block-stream.js';
+import { ConfigError, InputOutputError, UnavailableError, fromWireError } from '../protocol/errors.js';
+import { type Identity, helloOf } from '../protocol/hello.js';
+import { framePool } from './buffer-pool.js';
+import { FrameChannel } from './frame-channel.js';
+import { checkHello } from './hello-check.js';
+import { attachSocket, onReadOf } from './socket-transport.js';
+
+export interface BlockChannelConnectorOptions {
+  identity: Identity;
+  clock: Clock;
+  /** Nothing accepted the connection for so long: UnavailableError. 1,000 if not said. */
+  connectTimeoutMs?: number | undefined;
+  /** Without progress for so long while a read or a write waits, the channel breaks. 60,000 if not said. */
+  idleTimeoutMs?: number | undefined;
+  /** Unused channels kept for each address. 8 if not said. */
+  poolSize?: number | undefined;
+  /** How long an unused channel is kept, ms: less than the other side's own limit. 30,000 if not said. */
+  poolIdleMs?: number | undefined;
+  /** Frames received and not released, beyond which a channel reads no more. 16 if not said. */
+  maxFramesInFlight?: number | undefined;
+}
+
+/**
+ * Opens block channels over TCP, and keeps those that were released for their next use.
+ *
+ * A pooled channel that the other side closes is dropped as soon as that is seen. If it happens in the moment of its next use, the
+ * first write or read of that use rejects with UnavailableError ("had closed the pooled block stream"), never with null and never with
+ * InputOutputError: nothing has been answered, so the caller connects once more and repeats the request. A second connect to
+ * the same address may hand out another pooled channel; each try removes one, and a fresh one follows at last.
+ */
+export function createBlockChannelConnector(options: BlockChannelConnectorOptions): BlockChannelConnector {
+  return new TcpBlockChannelConnector(options);
+}
+
+interface Parked {
+  channel: FrameChannel;
+  sinceMs: number;
+}
+
+class TcpBlockChannelConnector implements BlockChannelConnector {
+  readonly #options: BlockChannelConnectorOptions;
+  readonly #clock: Clock;
+  readonly #poolIdleMs: number;
+  /** By address, the longest unused first. */
+  readonly #parked = new Map<string, Parked[]>();
+  readonly #open = new Set<FrameChannel>();
+  #timer: Timer | undefined;
+  #isClosed = false;
+
+  constructor(options: BlockChannelConnectorOptions) {
+    this.#options = options;
+    this.#clock = options.clock;
+    this.#poolIdleMs = options.poolIdleMs ?? 30_000;
+  }
+
+  async connect(address: string, options: { signal?: AbortSignal } = {}): Promise<BlockChannel> {
+    options.signal?.throwIfAborted();
+    if (this.#isClosed) throw new UnavailableError(`the block channels of this process were closed; ${address} was not asked`);
+    // The one used last is the least likely to have been closed.
+    const parked = this.#parked.get(address)?.pop();
+    if (!parked) return this.#connect(address, options.signal);
+    parked.channel.unpark();
+    return parked.channel;
+  }
+
+  release(channel: BlockChannel): void {
+    if (!(channel instanceof FrameChannel) || !this.#open.has(channel)) return;
+    if (this.#isClosed || !channel.isReusable) return channel.destroy();
+    let list = this.#parked.get(channel.remoteAddress);
+    if (!list) this.#parked.set(channel.remoteAddress, (list = []));
+    if (list.some((parked) => parked.channel === channel)) return;
+    list.push({ channel, sinceMs: this.#clock.monotonicMs() });
+    channel.park(() => this.#drop(channel));
+    if (list.length > (this.#options.poolSize ?? 8)) list[0]!.channel.destroy();
+    this.#timer ??= this.#clock.setTimer(() => this.#sweep(), this.#poolIdleMs / 2, { background: true });
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#timer?.cancel();
+    for (const channel of [...this.#open]) channel.destroy();
+  }
+
+  #connect(address: string, signal: AbortSignal | undefined): Promise<FrameChannel> {
+    const { identity, connectTimeoutMs = 1000, idleTimeoutMs = 60_000, maxFramesInFlight = 16 } = this.#options;
+    const target = parseAddress(address);
+    if (!target) return Promise.reject(new ConfigError(`${JSON.stringify(address)} is no address of a node; allowed: host:port`));
+    return new Promise((resolve, reject) => {
+      const channel = new FrameChannel({
+        remoteAddress: address,
+        clock: this.#clock,
+        pool: framePool,
+        idleTimeoutMs,
+        maxFramesInFlight,
+        hello: encodeControl(frameTypes.hello, helloOf(identity)),
+        onHello: (frame) => checkAnswer(frame, identity, address),
+      });
+      const socket = connect({ host: target.host, port: target.port, noDelay: true, allowHalfOpen: true, onread: onReadOf(channel) } as never);
+      const fail = (error: Error) => {
+        settle();
+        socket.destroy();
+        channel.destroy();
+        reject(error);
+      };
+      const onAbort = () => fail(signal!.reason as Error);
+      const onError = (error: NodeJS.ErrnoException) => {
+        const reason = error.code === 'ECONNREFUSED' ? 'connection refused' : (error.code ?? error.message);
+        fail(new UnavailableError(`nothing answers at ${address} (${reason})`, { cause: error }));
+      };
+      const timer = this.#clock.setTimer(() => fail(new UnavailableError(`nothing answers at ${address}: no connection within ${connectTimeoutMs} ms`)), connectTimeoutMs);
+      const settle = () => {
+        timer.cancel();
+        signal?.removeEventListener('abort', onAbort);
+        socket.off('error', onError);
+        // A socket that was given up may still report that.
+        socket.on('error', () => {});
+      };
+      signal?.addEventListener('abort', onAbort, { once: true });
+      socket.on('error', onError);
+      socket.once('connect', () => {
+        settle();
+        if (this.#isClosed) return fail(new UnavailableError(`the block channels of this process were closed; ${address} was not asked`));
+        attachSocket(channel, socket, 'onread');
+        this.#open.add(channel);
+        socket.once('close', () => this.#open.delete(channel));
+        resolve(channel);
+      });
+    });
+  }
+
+  #drop(channel: FrameChannel): void {
+    const list = this.#parked.get(channel.remoteAddress);
+    const index = list?.findIndex((parked) => parked.channel === channel) ?? -1;
+    if (index >= 0) list!.splice(index, 1);
+    if (list?.length === 0) this.#parked.delete(channel.remoteAddress);
+    if (!channel.isDestroyed) channel.destroy();
+  }
+
+  #sweep(): void {
+    this.#timer = undefined;
+    const oldestMs = this.#clock.monotonicMs() - this.#poolIdleMs;
+    for (const [address, list] of [...this.#parked]) {
+      if (list.length === 0) this.#parked.delete(address);
+      for (const { channel, sinceMs } of [...list]) {
+        if (sinceMs <= oldestMs) channel.destroy();
+      }
+    }
+    if (this.#parked.size > 0) this.#timer = this.#clock.setTimer(() => this.#sweep(), this.#poolIdleMs / 2, { background: true });
+  }
+}
+
+/** The other's first frame: its hello, or a STATUS that says why it will not talk. Throws unless it is a hello that suits us. */
+function checkAnswer(frame: Frame, identity: Identity, address: string): void {
+  let message: unknown;
+  try {
+    message = JSON.parse(frame.body.toString());
+  } catch (error) {
+    throw new InputOutputError(`${address} began a block stream with what is no JSON`, { cause: error });
+  }
+  if (frame.type === frameTypes.status) {
+    const status = message as StatusMessage;
+    throw status.ok === false ? fromWireError(status.error) : new InputOutputError(`${address} began a block stream without a hello`);
+  }
+  checkHello(frame.type === frameTypes.hello ? message : undefined, identity, address);
+}
