@@ -43,6 +43,7 @@ export class BlockReader {
   #reader: ReplicaReader | undefined;
   #untried: ReplicaLocation[];
   #round = 0;
+  #hasDelivered = false;
   readonly #reasons: string[] = [];
 
   /** Sends the request for the first bytes at once. */
@@ -76,6 +77,7 @@ export class BlockReader {
         const piece = await reader.next();
         if (piece) {
           this.#positionInBlock += piece.bytes.length;
+          this.#hasDelivered = true;
           this.#file.unreachable.delete(reader.replica.datanodeUuid);
         }
         return piece;
@@ -84,6 +86,11 @@ export class BlockReader {
         if (this.#file.signal.aborted) throw cancelledError(this.#file.signal, `reading ${this.#file.path}`);
         this.#noteFailure(reader.replica, error);
         if (this.bytesLeft === 0) return null;
+        // It was good up to here: a consumer that paused for minutes has lost its connection, not its replica.
+        if (this.#hasDelivered && !(error instanceof ChecksumError)) {
+          this.#untried.push(reader.replica);
+          this.#round = 0;
+        }
         this.#tryNext();
       }
     }
@@ -94,6 +101,7 @@ export class BlockReader {
   }
 
   #tryNext(): void {
+    this.#hasDelivered = false;
     const replica = this.#untried.shift();
     this.#reader = replica && new ReplicaReader(this.#file, this.#located, replica, { offsetInBlock: this.#positionInBlock, endInBlock: this.#endInBlock, limitMs: firstLimitMs * 2 ** this.#round });
   }

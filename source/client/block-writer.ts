@@ -58,40 +58,65 @@ const transferSetupMs = 20_000;
 export class BlockWriter {
   readonly #file: FileContext;
   readonly #listener: BlockListener;
-  readonly #previous: WrittenBlock | null;
-  readonly #blockIndex: number;
+  readonly #queue: PacketQueue;
+  /** Needed until something of this block is acknowledged. */
+  #previous: BlockWriter | null;
   #block: Block;
   #token: string;
   #targets: ReplicaLocation[];
 
-  private constructor(file: FileContext, listener: BlockListener, previous: WrittenBlock | null, located: LocatedBlock) {
+  /** Each replica has all of it (durably, if so asked); empty until it is written. */
+  #confirmed: ReplicaLocation[] = [];
+
+  private constructor(file: FileContext, listener: BlockListener, queue: PacketQueue, previous: BlockWriter | null, located: LocatedBlock) {
     this.#file = file;
     this.#listener = listener;
+    this.#queue = queue;
     this.#previous = previous;
-    this.#blockIndex = located.blockIndex;
     this.#block = { ...located.block, lengthBytes: 0 };
     this.#token = located.token;
     this.#targets = [...located.locations];
   }
 
   /**
-   * Resolves, after the last acknowledgement, to the block with the replicas that have all of it (durably, if so asked). `located` is the
-   * block that fs.create brought along, else one is added after `previous`. Rejects with the name node's errors, CancelledError, or, when
-   * no replica is left, InputOutputError or NotEnoughReplicasError with a line a node.
+   * Resolves after the last acknowledgement. `located` is the block that fs.create brought along, else one is added after `previous`.
+   * Rejects with the name node's errors, CancelledError, or, when no replica is left, InputOutputError or NotEnoughReplicasError with
+   * a line a node.
    */
-  static async write(file: FileContext, listener: BlockListener, queue: PacketQueue, previous: WrittenBlock | null, located: LocatedBlock | undefined): Promise<WrittenBlock> {
-    const block = located ?? (await addBlock(file, previous, queue.blockIndex));
-    return new BlockWriter(file, listener, previous, block).#write(queue);
+  static async write(file: FileContext, listener: BlockListener, queue: PacketQueue, previous: BlockWriter | null, located: LocatedBlock | undefined): Promise<BlockWriter> {
+    const writer = new BlockWriter(file, listener, queue, previous, located ?? (await addBlock(file, previous, queue.blockIndex)));
+    await writer.#write();
+    // Else each block's writer would keep all before it.
+    writer.#previous = null;
+    return writer;
   }
 
-  async #write(queue: PacketQueue): Promise<WrittenBlock> {
+  get written(): WrittenBlock {
+    return { block: { ...this.#block, lengthBytes: this.#queue.acknowledgedBytes }, replicas: this.#confirmed.map(replicaOf) };
+  }
+
+  /**
+   * For a written block that the name node finds on too few data nodes: copies it to others, if there are any by now, and ends it once
+   * more, with them, under a new generation.
+   */
+  async strengthen(): Promise<void> {
+    const replicaCount = this.#targets.length;
+    this.#file.failed.forgive();
+    await this.#addReplacements(this.#queue.acknowledgedBytes);
+    if (this.#targets.length === replicaCount) return;
+    this.#queue.reopen();
+    await this.#write();
+  }
+
+  async #write(): Promise<void> {
+    const queue = this.#queue;
     let failuresInRow = 0;
-    let acknowledgedBytes = 0;
+    let acknowledgedBytes = queue.acknowledgedBytes;
     for (;;) {
       try {
         const pipeline = queue.acknowledgedBytes === 0 ? await this.#create() : await this.#recover(queue.acknowledgedBytes);
         this.#listener.onPipeline(this.#targets);
-        return this.#written(queue, await pipeline.run(queue, this.#listener));
+        return this.#confirm(await pipeline.run(queue, this.#listener));
       } catch (error) {
         if (this.#file.signal.aborted) throw cancelledError(this.#file.signal, `writing ${this.#file.path}`);
         if (!(error instanceof PipelineFailure)) throw error;
@@ -173,7 +198,7 @@ export class BlockWriter {
   async #replaceBlock(): Promise<void> {
     const { nameNode, inodeId, signal } = this.#file;
     await nameNode.call('fs.abandonBlock', { inodeId, block: this.#block }, { signal });
-    const located = await addBlock(this.#file, this.#previous, this.#blockIndex);
+    const located = await addBlock(this.#file, this.#previous, this.#queue.blockIndex);
     this.#block = { ...located.block, lengthBytes: 0 };
     this.#token = located.token;
     this.#targets = [...located.locations];
@@ -185,14 +210,14 @@ export class BlockWriter {
     this.#listener.onPipeline(this.#targets);
   }
 
-  #written(queue: PacketQueue, entries: AckEntry[]): WrittenBlock {
-    const lengthBytes = queue.acknowledgedBytes;
-    const confirmed = this.#targets.filter((_, index) => {
+  #confirm(entries: AckEntry[]): void {
+    const lengthBytes = this.#queue.acknowledgedBytes;
+    this.#targets = this.#targets.filter((_, index) => {
       const entry = entries[index]!;
       return (this.#file.isDurable ? entry.durableBytes : entry.receivedBytes) >= lengthBytes;
     });
-    if (confirmed.length === 0) throw this.#lost('no data node confirmed that it has all of it');
-    return { block: { ...this.#block, lengthBytes }, replicas: confirmed.map(replicaOf) };
+    this.#confirmed = [...this.#targets];
+    if (this.#targets.length === 0) throw this.#lost('no data node confirmed that it has all of it');
   }
 
   #lost(reason: string): Error {
@@ -204,29 +229,40 @@ export class BlockWriter {
   }
 }
 
-/** Commits `previous` and takes the file's next block. Waits while the name node has not heard of enough replicas of `previous`. */
-async function addBlock(file: FileContext, previous: WrittenBlock | null, blockIndex: number): Promise<LocatedBlock> {
-  const { nameNode, inodeId, failed, signal, clock, random, path } = file;
-  const deadlineMs = clock.monotonicMs() + file.retryTimeoutMs;
+/** Commits `previous` and takes the file's next block. While the name node finds `previous` on too few data nodes, it gets more replicas. */
+async function addBlock(file: FileContext, previous: BlockWriter | null, blockIndex: number): Promise<LocatedBlock> {
+  const { nameNode, inodeId, failed, signal, random, path } = file;
   for (let attempt = 0; ; attempt++) {
     const excluded = failed.excluded();
     try {
-      const located = await nameNode.call('fs.addBlock', { inodeId, previous, blockIndex, excluded }, { signal });
+      const located = await whenReplicated(file, previous, (written) => nameNode.call('fs.addBlock', { inodeId, previous: written, blockIndex, excluded }, { signal }));
       if (located.locations.length > 0) return located;
       throw new NotEnoughReplicasError(`${path}: the name node has no data node for block ${blockIndex}`, { path });
     } catch (error) {
-      const isWorthWaiting = clock.monotonicMs() < deadlineMs;
-      if (error instanceof NotReplicatedYetError && isWorthWaiting) {
-        await pause(file, backoffMs(attempt, random));
-      } else if (error instanceof NotEnoughReplicasError && excluded.length > 0 && attempt < 4) {
-        // Those that failed may have been unlucky once; without them there is no pipeline at all.
-        failed.forgive();
-        await pause(file, backoffMs(attempt + 3, random));
-      } else if (error instanceof NotEnoughReplicasError) {
-        throw new NotEnoughReplicasError(error.message, { path, details: [...error.details, ...failed.lines()], cause: error });
-      } else {
-        throw error;
-      }
+      if (!(error instanceof NotEnoughReplicasError)) throw error;
+      if (excluded.length === 0 || attempt >= 4) throw new NotEnoughReplicasError(error.message, { path, details: [...error.details, ...failed.lines()], cause: error });
+      // Those that failed may have been unlucky once; without them there is no pipeline at all.
+      failed.forgive();
+      await pause(file, backoffMs(attempt + 3, random));
+    }
+  }
+}
+
+/**
+ * Runs a call that commits the last block. As long as the name node finds that block on too few data nodes (P1), it is brought onto
+ * more of them, and the call made again, for the retry timeout.
+ */
+export async function whenReplicated<T>(file: FileContext, last: BlockWriter | null, call: (written: WrittenBlock | null) => Promise<T>): Promise<T> {
+  const { clock, random, failed, path } = file;
+  const deadlineMs = clock.monotonicMs() + file.retryTimeoutMs;
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await call(last?.written ?? null);
+    } catch (error) {
+      if (!(error instanceof NotReplicatedYetError)) throw error;
+      if (clock.monotonicMs() >= deadlineMs) throw new NotReplicatedYetError(error.message, { path, blockId: error.blockId, details: failed.lines(), cause: error });
+      await pause(file, backoffMs(attempt, random));
+      await last?.strengthen();
     }
   }
 }

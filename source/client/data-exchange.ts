@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.js';
 import { type BlockChannel, type BlockChannelConnector, encodeControl, type Frame, frameTypes, type ReadRequest, type StatusMessage, type TransferRequest, type WriteRequest } from '../protocol/block-stream.js';
-import { fromWireError, InputOutputError, type WireError } from '../protocol/errors.js';
+import { fromWireError, InputOutputError, UnavailableError, type WireError } from '../protocol/errors.js';
 
 type Request = { type: typeof frameTypes.write; body: WriteRequest } | { type: typeof frameTypes.read; body: ReadRequest } | { type: typeof frameTypes.transfer; body: TransferRequest };
 export type AcceptedStatus = Extract<StatusMessage, { ok: true }>;
@@ -43,23 +43,41 @@ export async function readFrame(channel: BlockChannel, clock: Clock, limitMs: nu
   }
 }
 
+/** More than a pool keeps of one address, so that a fresh channel follows at last. */
+const maxStaleChannels = 20;
+
+export interface ExchangeOptions {
+  clock: Clock;
+  /** How long the status may take. */
+  limitMs: number;
+  signal?: AbortSignal | undefined;
+  /** Told of the channel before anything is sent. */
+  onChannel?: ((channel: BlockChannel) => void) | undefined;
+}
+
 /**
  * Opens a channel, sends a request and reads its status. RefusalError when the node refuses, UnavailableError and InputOutputError when
- * it cannot be reached or does not answer. A channel that came back from a failure is destroyed.
+ * it cannot be reached or does not answer; the channel is then destroyed. A pooled channel that the node had closed meanwhile is no
+ * failure: it is known by its UnavailableError after connecting, and another one is taken.
  */
-export async function openOperation(
-  connector: BlockChannelConnector,
-  address: string,
-  request: Request,
-  options: { clock: Clock; limitMs: number; signal?: AbortSignal | undefined; onChannel?: (channel: BlockChannel) => void },
-): Promise<{ channel: BlockChannel; status: AcceptedStatus }> {
-  const { clock, limitMs, signal } = options;
-  const channel = await connector.connect(address, signal ? { signal } : {});
+export async function openOperation(connector: BlockChannelConnector, address: string, request: Request, options: ExchangeOptions): Promise<{ channel: BlockChannel; status: AcceptedStatus }> {
+  for (let staleCount = 0; ; staleCount++) {
+    const channel = await connector.connect(address, options.signal ? { signal: options.signal } : {});
+    try {
+      return { channel, status: await exchange(channel, address, request, options) };
+    } catch (error) {
+      channel.destroy();
+      if (!(error instanceof UnavailableError) || staleCount >= maxStaleChannels) throw error;
+    }
+  }
+}
+
+async function exchange(channel: BlockChannel, address: string, request: Request, { clock, limitMs, signal, onChannel }: ExchangeOptions): Promise<AcceptedStatus> {
   const onAbort = () => channel.destroy();
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
     if (signal?.aborted) throw new InputOutputError('cancelled');
-    options.onChannel?.(channel);
+    onChannel?.(channel);
     // A failing write breaks the channel, and so the read of the status too, which then says why.
     channel.write([encodeControl(request.type, request.body)]).catch(() => {});
     const frame = await readFrame(channel, clock, limitMs);
@@ -67,10 +85,7 @@ export async function openOperation(
     frame.release();
     if (!status) throw new InputOutputError(`${address} answered a block operation with something that is no status`);
     if (!status.ok) throw new RefusalError(fromWireError(status.error), status.badDatanode);
-    return { channel, status };
-  } catch (error) {
-    channel.destroy();
-    throw error;
+    return status;
   } finally {
     signal?.removeEventListener('abort', onAbort);
   }

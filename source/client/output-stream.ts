@@ -1,16 +1,14 @@
-import { sleep } from '../base/clock.js';
 import type { LocatedBlock } from '../protocol/block.js';
 import type { AckEntry } from '../protocol/block-stream.js';
-import { InvalidArgumentError, NotReplicatedYetError } from '../protocol/errors.js';
+import { InvalidArgumentError } from '../protocol/errors.js';
 import type { FileStatus } from '../protocol/file-status.js';
-import { type BlockListener, BlockWriter, type FileContext, type WrittenBlock } from './block-writer.js';
-import { cancelledError, throwIfCancelled, withGrace } from './cancellation.js';
+import { type BlockListener, BlockWriter, type FileContext, whenReplicated } from './block-writer.js';
+import { cancelledError, withGrace } from './cancellation.js';
 import type { FileWriter, WriteProgress } from './client-api.js';
 import { Packet, packetBufferBytes, packetGeometry } from './packet.js';
 import type { PacketPool } from './packet-pool.js';
 import { PacketQueue } from './packet-queue.js';
 import { messageOf } from './pipeline.js';
-import { backoffMs } from './retrying-caller.js';
 
 /** Packets of one file filled, on their way or unacknowledged: measured best for a chain of three (performance.md). */
 const windowPackets = 16;
@@ -52,8 +50,7 @@ export class OutputStream implements FileWriter {
   #failure: Error | undefined;
 
   #current: Packet | undefined;
-  /** Of the block being filled: its next packet's number, and its bytes so far. */
-  #nextSequence = 0;
+  /** Bytes of the block being filled. */
   #filledInBlock = 0;
   /** Blocks begun. */
   #blockCount = 0;
@@ -67,7 +64,7 @@ export class OutputStream implements FileWriter {
   #closing: Promise<void> | undefined;
   #aborting: Promise<void> | undefined;
 
-  #lastWritten: WrittenBlock | null = null;
+  #lastWriter: BlockWriter | null = null;
   readonly #degraded: { blockIndex: number; durableReplicas: number }[] = [];
   #finishedBytes = 0;
   #finishedDurableBytes = 0;
@@ -162,7 +159,7 @@ export class OutputStream implements FileWriter {
   async #startPacket(): Promise<Packet> {
     const buffer = await this.#takeBuffer();
     const blockLeftBytes = this.#status.blockSizeBytes - this.#filledInBlock;
-    this.#current = new Packet(buffer, { offsetInBlock: this.#filledInBlock, sequence: this.#nextSequence++, capacityBytes: Math.min(this.#packetDataBytes, blockLeftBytes) });
+    this.#current = new Packet(buffer, { offsetInBlock: this.#filledInBlock, capacityBytes: Math.min(this.#packetDataBytes, blockLeftBytes) });
     return this.#current;
   }
 
@@ -194,17 +191,13 @@ export class OutputStream implements FileWriter {
   #sealCurrent(isLast: boolean): void {
     const packet = this.#current!;
     this.#current = undefined;
-    packet.seal({ chunkBytes: this.#file.chunkBytes, isLast });
-    this.#queues.at(-1)!.push(packet);
-    if (isLast) {
-      this.#filledInBlock = 0;
-      this.#nextSequence = 0;
-    }
+    this.#queues.at(-1)!.push(packet, { isLast });
+    if (isLast) this.#filledInBlock = 0;
   }
 
   /** With its first bytes, so that the pipeline is set up while more are filled in. */
   #startBlock(): void {
-    this.#queues.push(new PacketQueue(this.#blockCount++, (packet) => this.#releaseBuffer(packet)));
+    this.#queues.push(new PacketQueue(this.#blockCount++, this.#file.chunkBytes, (packet) => this.#releaseBuffer(packet)));
     this.#driving ??= this.#drive().catch((error: unknown) => this.#fail(error as Error));
     this.#wakeDriver?.();
   }
@@ -220,9 +213,7 @@ export class OutputStream implements FileWriter {
     if (this.#current?.dataLength) return this.#sealCurrent(true);
     if (this.#current) this.#releaseBuffer(this.#current);
     this.#current = undefined;
-    if (this.#filledInBlock === 0) return;
-    this.#current = Packet.empty({ offsetInBlock: this.#filledInBlock, sequence: this.#nextSequence++ });
-    this.#sealCurrent(true);
+    if (this.#filledInBlock > 0) this.#queues.at(-1)!.pushEmpty({ isLast: true });
   }
 
   // What happens to it
@@ -234,9 +225,9 @@ export class OutputStream implements FileWriter {
       if (queue) {
         const located = this.#firstBlock;
         this.#firstBlock = undefined;
-        const written = await BlockWriter.write(this.#file, this.#blockListener(queue), queue, this.#lastWritten, located);
+        const writer = await BlockWriter.write(this.#file, this.#blockListener(queue), queue, this.#lastWriter, located);
         this.#queues.shift();
-        this.#finishBlock(queue.blockIndex, written);
+        this.#finishBlock(writer);
       } else if (this.#state !== 'open' || this.#failure) {
         return;
       } else {
@@ -246,15 +237,23 @@ export class OutputStream implements FileWriter {
     }
   }
 
-  #finishBlock(blockIndex: number, written: WrittenBlock): void {
-    const durableReplicas = written.replicas.length;
-    this.#lastWritten = written;
-    if (durableReplicas < this.#status.replication) this.#degraded.push({ blockIndex, durableReplicas });
-    this.#finishedBytes += written.block.lengthBytes;
+  #finishBlock(writer: BlockWriter): void {
+    this.#noteReplicas();
+    this.#lastWriter = writer;
+    this.#finishedBytes += writer.written.block.lengthBytes;
     this.#finishedDurableBytes += this.#durableBytes;
     this.#durableBytes = 0;
-    this.#progress.durableReplicaCounts.push(durableReplicas);
+    this.#progress.durableReplicaCounts.push(writer.written.replicas.length);
     this.#report();
+  }
+
+  /** The block before is accepted by the name node: perhaps with more replicas than at its end. */
+  #noteReplicas(): void {
+    const counts = this.#progress.durableReplicaCounts;
+    const durableReplicas = this.#lastWriter?.written.replicas.length;
+    if (durableReplicas === undefined) return;
+    counts[counts.length - 1] = durableReplicas;
+    if (durableReplicas < this.#status.replication) this.#degraded.push({ blockIndex: counts.length - 1, durableReplicas });
   }
 
   #blockListener(queue: PacketQueue): BlockListener {
@@ -287,28 +286,19 @@ export class OutputStream implements FileWriter {
   // How it ends
 
   async #complete(options: CloseOptions): Promise<FileStatus> {
-    const { nameNode, inodeId, clock, random, signal, retryTimeoutMs } = this.#file;
+    const { nameNode, inodeId, clock, signal } = this.#file;
     this.#finishPackets();
     this.#wakeDriver?.();
     await this.#driving;
     if (this.#failure) throw this.#failure;
-    if (this.#firstBlock) await nameNode.call('fs.abandonBlock', { inodeId, block: this.#firstBlock.block }, { signal });
-    const deadlineMs = clock.monotonicMs() + retryTimeoutMs;
     // Once sent, a complete is waited for though the user cancels: whether the file stands must be known before cleaning up.
     const grace = withGrace(signal, clock, cleanUpLimitMs);
     try {
-      for (let attempt = 0; ; attempt++) {
-        throwIfCancelled(signal, `writing ${this.#file.path}`);
-        try {
-          const status = await nameNode.call('fs.complete', { inodeId, last: this.#lastWritten, ...options }, { signal: grace.signal });
-          this.#state = 'closed';
-          this.#end();
-          return status;
-        } catch (error) {
-          if (!(error instanceof NotReplicatedYetError) || clock.monotonicMs() >= deadlineMs) throw error;
-          await sleep(clock, backoffMs(attempt, random), signal);
-        }
-      }
+      const status = await whenReplicated(this.#file, this.#lastWriter, (last) => nameNode.call('fs.complete', { inodeId, last, ...options }, { signal: grace.signal }));
+      this.#noteReplicas();
+      this.#state = 'closed';
+      this.#end();
+      return status;
     } finally {
       grace.dispose();
     }

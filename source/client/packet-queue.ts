@@ -1,5 +1,5 @@
 import { assert } from '../base/assert.js';
-import type { Packet } from './packet.js';
+import { Packet } from './packet.js';
 
 /**
  * The packets of one block in their order: those sent and not acknowledged, then those to send. Bounded by the buffers of its writer.
@@ -9,27 +9,27 @@ import type { Packet } from './packet.js';
  */
 export class PacketQueue {
   readonly blockIndex: number;
+  readonly #chunkBytes: number;
   readonly #onRelease: (packet: Packet) => void;
-  #packets: Packet[] = [];
+  readonly #packets: Packet[] = [];
   #sentCount = 0;
+  #nextSequence = 0;
   #acknowledgedBytes = 0;
   #pushedBytes = 0;
   #isComplete = false;
   /** Called when there is something to send. */
   onReady: (() => void) | undefined;
 
-  constructor(blockIndex: number, onRelease: (packet: Packet) => void) {
+  /** `onRelease` gets each packet once, when nothing needs its buffer any more. */
+  constructor(blockIndex: number, chunkBytes: number, onRelease: (packet: Packet) => void) {
     this.blockIndex = blockIndex;
+    this.#chunkBytes = chunkBytes;
     this.#onRelease = onRelease;
   }
 
   /** Length of the block that every replica of the pipeline has. */
   get acknowledgedBytes(): number {
     return this.#acknowledgedBytes;
-  }
-
-  get pushedBytes(): number {
-    return this.#pushedBytes;
   }
 
   /** The packet with LAST was pushed. */
@@ -41,12 +41,26 @@ export class PacketQueue {
     return this.#sentCount > 0;
   }
 
-  push(packet: Packet): void {
+  /** Seals the packet and takes it over. */
+  push(packet: Packet, options: { isLast: boolean }): void {
     assert(!this.#isComplete && packet.offsetInBlock === this.#pushedBytes, 'the packets of a block follow each other, up to LAST');
+    packet.seal({ sequence: this.#nextSequence++, chunkBytes: this.#chunkBytes, isLast: options.isLast });
     this.#packets.push(packet);
     this.#pushedBytes = packet.endInBlock;
-    this.#isComplete = packet.isLast;
+    this.#isComplete = options.isLast;
     this.onReady?.();
+  }
+
+  /** A packet without data: LAST, or a sign of life. */
+  pushEmpty(options: { isLast: boolean }): void {
+    this.push(Packet.empty(this.#pushedBytes), options);
+  }
+
+  /** The block was ended and is to be ended again: with a replica more. */
+  reopen(): void {
+    assert(this.#isComplete && this.#packets.length === 0, 'a block is reopened when all of it is acknowledged');
+    this.#isComplete = false;
+    this.pushEmpty({ isLast: true });
   }
 
   /** The next packet to send. */

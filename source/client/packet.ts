@@ -22,26 +22,25 @@ export function packetGeometry(blockSizeBytes: number): { chunkBytes: number; pa
 /** Bytes of a block on their way: kept until every replica of the pipeline has acknowledged them, to be sent again if it breaks. */
 export class Packet {
   readonly offsetInBlock: number;
-  readonly sequence: number;
   readonly #capacityBytes: number;
   readonly #buffer: Buffer;
   #dataLength = 0;
+  #sequence = -1;
   #isLast = false;
   #frame: Buffer | undefined;
   /** Writes to channels that still read from the buffer. */
   pendingWrites = 0;
   isAcknowledged = false;
 
-  constructor(buffer: Buffer, options: { offsetInBlock: number; sequence: number; capacityBytes: number }) {
+  constructor(buffer: Buffer, options: { offsetInBlock: number; capacityBytes: number }) {
     this.#buffer = buffer;
     this.offsetInBlock = options.offsetInBlock;
-    this.sequence = options.sequence;
     this.#capacityBytes = options.capacityBytes;
   }
 
-  /** The end of a block whose last bytes went out already: a packet without data, in a small buffer of its own. */
-  static empty(options: { offsetInBlock: number; sequence: number }): Packet {
-    return new Packet(Buffer.allocUnsafe(dataStart), { ...options, capacityBytes: 0 });
+  /** A packet without data, in a small buffer of its own: a sign of life, or the end of a block whose last bytes went out already. */
+  static empty(offsetInBlock: number): Packet {
+    return new Packet(Buffer.allocUnsafe(dataStart), { offsetInBlock, capacityBytes: 0 });
   }
 
   get buffer(): Buffer {
@@ -60,6 +59,11 @@ export class Packet {
     return this.#dataLength === this.#capacityBytes;
   }
 
+  /** Its number in the block, once it is sealed. */
+  get sequence(): number {
+    return this.#sequence;
+  }
+
   get isLast(): boolean {
     return this.#isLast;
   }
@@ -75,17 +79,18 @@ export class Packet {
   }
 
   /** Computes the checksums and writes the header: from here on the packet is `frame`, and does not change. */
-  seal(options: { chunkBytes: number; isLast: boolean }): void {
-    const { chunkBytes, isLast } = options;
+  seal(options: { sequence: number; chunkBytes: number; isLast: boolean }): void {
+    const { sequence, chunkBytes, isLast } = options;
     const checksumCount = Math.ceil(this.#dataLength / chunkBytes);
     const start = dataStart - packetOverheadBytes(this.#dataLength, chunkBytes);
     assert(start >= 0, 'the checksums of a packet fit in front of its data');
     const end = dataStart + this.#dataLength;
     const frame = this.#buffer.subarray(start, end);
-    encodePacketHeader(frame, { sequence: this.sequence, dataLength: this.#dataLength, offsetInBlock: this.offsetInBlock, chunkBytes, checksumCount, isLast, isSync: false });
+    encodePacketHeader(frame, { sequence, dataLength: this.#dataLength, offsetInBlock: this.offsetInBlock, chunkBytes, checksumCount, isLast, isSync: false });
     for (let i = 0, at = dataStart; i < checksumCount; i++, at += chunkBytes) {
       frame.writeUInt32BE(crc32(this.#buffer.subarray(at, Math.min(at + chunkBytes, end))), framePrefixBytes + packetHeaderBytes + 4 * i);
     }
+    this.#sequence = sequence;
     this.#isLast = isLast;
     this.#frame = frame;
   }

@@ -98,6 +98,7 @@ export class Pipeline {
     const watch = new SilenceWatch(this.#context.clock, this.#targets, this.#context.findSuspect, {
       isWaiting: () => queue.hasUnacknowledged,
       onSilence: (culprit, reason) => this.#break(new PipelineFailure(culprit, reason)),
+      onIdle: () => queue.isComplete || queue.pushEmpty({ isLast: false }),
     });
     const onAbort = () => this.#break(new PipelineFailure(0, 'cancelled'));
     this.#context.signal.addEventListener('abort', onAbort, { once: true });

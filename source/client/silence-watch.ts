@@ -7,9 +7,19 @@ export type SuspectFinder = (targets: readonly ReplicaLocation[]) => Promise<num
 /** From here on the name node is asked who of the pipeline is silent towards it too. Above its stale limit of 3 s. */
 const suspicionMs = 4000;
 const askAgainMs = 2000;
+/** Less than half of what a channel may stand still (transport), towards us and between any two nodes. */
+const signOfLifeMs = 15_000;
 /** Silence of a pipeline of one node that is a failure whatever the name node says; each further hop waits for its successor, so adds. */
 const limitOfOneMs = 20_000;
 const limitPerHopMs = 5000;
+
+export interface SilenceEvents {
+  /** Something has been sent that is to be answered. */
+  isWaiting(): boolean;
+  onSilence(culprit: number, reason: string): void;
+  /** Nothing had to be sent for so long that the connections could be taken for dead. */
+  onIdle?(): void;
+}
 
 /**
  * Notices a pipeline in which nothing moves any more though something should. A killed process resets its connections at once; a
@@ -20,12 +30,13 @@ export class SilenceWatch {
   readonly #clock: Clock;
   readonly #targets: readonly ReplicaLocation[];
   readonly #findSuspect: SuspectFinder;
-  readonly #events: { isWaiting(): boolean; onSilence(culprit: number, reason: string): void };
+  readonly #events: SilenceEvents;
   #heardMs: number;
+  #idleSinceMs: number | undefined;
   #timer: Timer;
   #isStopped = false;
 
-  constructor(clock: Clock, targets: readonly ReplicaLocation[], findSuspect: SuspectFinder, events: { isWaiting(): boolean; onSilence(culprit: number, reason: string): void }) {
+  constructor(clock: Clock, targets: readonly ReplicaLocation[], findSuspect: SuspectFinder, events: SilenceEvents) {
     this.#clock = clock;
     this.#targets = targets;
     this.#findSuspect = findSuspect;
@@ -49,7 +60,8 @@ export class SilenceWatch {
   }
 
   async #check(): Promise<void> {
-    if (!this.#events.isWaiting()) this.heard();
+    if (!this.#events.isWaiting()) this.#noteIdle();
+    else this.#idleSinceMs = undefined;
     const silentMs = this.#clock.monotonicMs() - this.#heardMs;
     if (silentMs < suspicionMs) {
       this.#timer = this.#arm(suspicionMs - silentMs);
@@ -61,6 +73,14 @@ export class SilenceWatch {
     if (this.#isStopped) return;
     if (suspect !== undefined && this.#heardMs === heardMs) return this.#accuse(suspect, `did not answer for ${Math.round((this.#clock.monotonicMs() - heardMs) / 1000)} s`);
     this.#timer = this.#arm(askAgainMs);
+  }
+
+  #noteIdle(): void {
+    this.heard();
+    this.#idleSinceMs ??= this.#heardMs;
+    if (this.#heardMs - this.#idleSinceMs < signOfLifeMs) return;
+    this.#idleSinceMs = undefined;
+    this.#events.onIdle?.();
   }
 
   #accuse(culprit: number, reason: string): void {

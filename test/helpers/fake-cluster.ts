@@ -23,7 +23,7 @@ import {
   type WriteRequest,
 } from '../../source/protocol/block-stream.js';
 import type { ClientProtocol } from '../../source/protocol/client-protocol.js';
-import { type DfsError, FileAlreadyExistsError, FileNotFoundError, InputOutputError, NotEnoughReplicasError, ReplicaNotFoundError, toWireError, UnavailableError } from '../../source/protocol/errors.js';
+import { type DfsError, FileAlreadyExistsError, FileNotFoundError, InputOutputError, NotEnoughReplicasError, NotReplicatedYetError, ReplicaNotFoundError, toWireError, UnavailableError } from '../../source/protocol/errors.js';
 import type { FileStatus } from '../../source/protocol/file-status.js';
 import type { CallOptions, ParamsOf, ResultOf, RpcCaller } from '../../source/protocol/method.js';
 import { fakeChannelPair } from './fake-channel.js';
@@ -67,6 +67,8 @@ export class FakeCluster {
   replication = 3;
   pageBlocks = 1000;
   openChannels = 0;
+  /** A block that its writer confirms on fewer nodes is not accepted. */
+  minReplication = 1;
   #lastId = 1000;
 
   constructor(nodeCount = 4, clock: Clock = systemClock) {
@@ -141,6 +143,7 @@ export class FakeCluster {
       case 'fs.addBlock': {
         const { inodeId, previous, excluded } = call.params;
         const file = this.#byInode(inodeId);
+        this.#checkWritten(previous);
         if (previous) Object.assign(file.blocks.at(-1)!, { block: previous.block });
         return this.#newBlock(file, this.#choose(excluded));
       }
@@ -167,6 +170,7 @@ export class FakeCluster {
       case 'fs.complete': {
         const { inodeId, last, renameTo } = call.params;
         const file = this.#byInode(inodeId);
+        this.#checkWritten(last);
         if (last) Object.assign(file.blocks.at(-1)!, { block: last.block, locations: last.replicas.map((replica) => this.#node(replica.datanodeUuid).location) });
         Object.assign(file.status, { isUnderConstruction: false, lengthBytes: file.blocks.reduce((sum, block) => sum + block.block.lengthBytes, 0) });
         if (renameTo) {
@@ -227,6 +231,10 @@ export class FakeCluster {
     };
     file.blocks.push(located);
     return located;
+  }
+
+  #checkWritten(written: { replicas: unknown[] } | null): void {
+    if (written && written.replicas.length < this.minReplication) throw new NotReplicatedYetError(`on ${written.replicas.length} of ${this.minReplication}`);
   }
 
   #choose(excluded: string[]): FakeNode[] {

@@ -13,13 +13,13 @@ function frameOf(packet: Packet): { flags: number; body: Buffer } {
 for (const lengthBytes of [1, 65_535, 65_536, 65_537, 300_000, 524_288]) {
   test(`a packet of ${lengthBytes} bytes is one frame with a checksum a chunk`, (t) => {
     const data = patternBytes(lengthBytes);
-    const packet = new Packet(Buffer.allocUnsafeSlow(packetBufferBytes), { offsetInBlock: 1 << 30, sequence: 9, capacityBytes: 524_288 });
+    const packet = new Packet(Buffer.allocUnsafeSlow(packetBufferBytes), { offsetInBlock: 1 << 30, capacityBytes: 524_288 });
     for (let at = 0; at < lengthBytes; ) {
       const count = data.copy(packet.free(), 0, at, at + 100_000);
       packet.fill(count);
       at += count;
     }
-    packet.seal({ chunkBytes: 65_536, isLast: true });
+    packet.seal({ sequence: 9, chunkBytes: 65_536, isLast: true });
     t.is(packet.frame[1], frameTypes.packet);
     const frame = frameOf(packet);
     const header = decodePacketHeader(frame);
@@ -30,13 +30,13 @@ for (const lengthBytes of [1, 65_535, 65_536, 65_537, 300_000, 524_288]) {
 }
 
 test('a packet without data ends a block', (t) => {
-  const packet = Packet.empty({ offsetInBlock: 1000, sequence: 3 });
-  packet.seal({ chunkBytes: 65_536, isLast: true });
+  const packet = Packet.empty(1000);
+  packet.seal({ sequence: 3, chunkBytes: 65_536, isLast: true });
   t.like(decodePacketHeader(frameOf(packet)), { dataLength: 0, checksumCount: 0, isLast: true, offsetInBlock: 1000 });
 });
 
 test('a packet takes no more than its capacity', (t) => {
-  const packet = new Packet(Buffer.allocUnsafeSlow(packetBufferBytes), { offsetInBlock: 0, sequence: 0, capacityBytes: 10 });
+  const packet = new Packet(Buffer.allocUnsafeSlow(packetBufferBytes), { offsetInBlock: 0, capacityBytes: 10 });
   packet.fill(9);
   t.is(packet.free().length, 1);
   t.throws(() => packet.fill(2));
@@ -50,12 +50,11 @@ test('chunks are 64 KiB, and the block itself where that is smaller', (t) => {
 
 test('a buffer is given back once: acknowledged, and no write still reads from it', (t) => {
   const released: number[] = [];
-  const queue = new PacketQueue(0, (packet) => released.push(packet.sequence));
+  const queue = new PacketQueue(0, 10, (packet) => released.push(packet.sequence));
   for (const sequence of [0, 1, 2]) {
-    const packet = new Packet(Buffer.allocUnsafeSlow(packetBufferBytes), { offsetInBlock: sequence * 10, sequence, capacityBytes: 10 });
+    const packet = new Packet(Buffer.allocUnsafeSlow(packetBufferBytes), { offsetInBlock: sequence * 10, capacityBytes: 10 });
     packet.fill(10);
-    packet.seal({ chunkBytes: 10, isLast: sequence === 2 });
-    queue.push(packet);
+    queue.push(packet, { isLast: sequence === 2 });
   }
   const sent = [queue.next()!, queue.next()!];
   for (const packet of sent) packet.pendingWrites++;

@@ -162,6 +162,29 @@ test('a failure in each block of a file', async (t) => {
   assertContent(t, cluster, bytes);
 });
 
+for (const blockCount of [1, 3]) {
+  test(`one replica of block ${blockCount === 1 ? 'the only' : 'a middle'} is left and that is too few: when a node comes back it gets a copy, and the put succeeds`, async (t) => {
+    const cluster = new FakeCluster(3);
+    cluster.minReplication = 2;
+    const faultyBlock = blockCount - 1 - (blockCount > 1 ? 1 : 0);
+    cluster.onPacket = ({ request }) => {
+      const index = cluster.files.get('/f')!.blocks.findIndex((block) => block.block.blockId === request.block.blockId);
+      if (index === faultyBlock && request.stage === 'create' && cluster.nodes[0]!.replicas.get(request.block.blockId)!.bytes.length >= megabyte) cluster.nodes[0]!.isDown = cluster.nodes[1]!.isDown = true;
+      return undefined;
+    };
+    let refusals = 0;
+    cluster.onCall = (call) => {
+      if (call.method === 'fs.getAdditionalDatanodes' && ++refusals === 3) cluster.nodes[1]!.isDown = false;
+    };
+    const bytes = patternBytes(2 * megabyte * blockCount);
+    const seen: WriteProgress[] = [];
+    const { degraded } = await writeFile(cluster.client(), '/f', bytes, { blockSizeBytes: 2 * megabyte, onProgress: (progress) => seen.push({ ...progress }) });
+    t.deepEqual(degraded[0], { blockIndex: faultyBlock, durableReplicas: 2 });
+    t.deepEqual(cluster.files.get('/f')!.blocks[faultyBlock]!.locations.map((location) => location.name).sort(), ['dn2', 'dn3']);
+    assertContent(t, cluster, bytes);
+  });
+}
+
 /** Runs `work` on a clock that moves only while nothing else does. */
 async function onManualClock<T>(clock: ManualClock, work: Promise<T>): Promise<T> {
   let isDone = false;
@@ -206,13 +229,22 @@ test('a pipeline that stays silent though the name node hears everybody: given u
 test('a writer that pauses for long is no failure', async (t) => {
   const clock = new ManualClock();
   const cluster = new FakeCluster(4, clock);
+  let emptyPackets = 0;
+  let atByte = -1;
+  cluster.onPacket = ({ offset, isLast }) => {
+    if (offset === atByte && !isLast) emptyPackets++;
+    atByte = offset;
+    return undefined;
+  };
   const writer = await cluster.client().openWriter('/f', { blockSizeBytes: 64 * megabyte });
   await writer.write(patternBytes(megabyte));
   for (let i = 0; i < 200; i++) {
     for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
     clock.advance(1000);
   }
+  t.true(emptyPackets >= 9 && emptyPackets <= 14, `${emptyPackets} signs of life in 200 s`);
   await writer.write(patternBytes(10));
-  const { degraded } = await writer.close();
+  const { degraded, status } = await writer.close();
   t.deepEqual(degraded, []);
+  t.is(status.lengthBytes, megabyte + 10);
 });
