@@ -9,8 +9,9 @@ import { DirectoryCache } from './directory-cache.js';
 import type { EditOp } from './edit-op.js';
 import { decodeEdit, type EditCall } from './edit-record.js';
 import { decodeId } from './inode.js';
-import { callKey, editKey, entryKey } from './keys.js';
+import { allLeases, callKey, editKey, entryKey, idOf } from './keys.js';
 import type { LeaseManager } from './lease-manager.js';
+import { decodeLease } from './lease-record.js';
 import type { AppliedEdit, NamespaceChange } from './namespace-change.js';
 import { NamespaceView } from './namespace-view.js';
 import type { NamespaceDefaults, Plan, PlanScope, Requester } from './plan.js';
@@ -56,6 +57,14 @@ export class Namespace {
     this.defaults = parts.defaults;
     this.view = new NamespaceView(parts.store);
     this.#lastEditId = this.view.readCounters().lastEditId;
+  }
+
+  /** Makes every lease on disk a fresh one: nobody could be heard of while this process was not there. */
+  loadLeases(): void {
+    for (const [key, record] of this.#store.range(allLeases)) {
+      const { clientId, isTemporary } = decodeLease(record);
+      if (clientId !== '') this.#leases.add(idOf(key), clientId, isTemporary);
+    }
   }
 
   /** The last edit that is on disk. */
