@@ -4,10 +4,14 @@ export interface LocalNode {
   name: string;
   role: 'namenode' | 'datanode';
   address: string;
+  /** Of its process, if the state file proves it ours; for `stop`, `kill` and `down` the one that it had. */
   pid: number | undefined;
+  /** unreachable: its process is there, and the name node does not answer, or does not count it as live. */
   state: 'running' | 'stopped' | 'unreachable';
   dataDirectory: string;
   logFile: string;
+  /** Set where the call that answers with it has started it. */
+  wasStarted?: true;
 }
 
 /** Says what happens, step by step: `starting dn2 on 127.0.0.1:9865`. */
@@ -35,4 +39,6 @@ export interface LocalCluster {
   kill(name: string): Promise<LocalNode>;
   /** The last lines of a node's log. */
   log(name: string, options: { lineCount: number }): Promise<string[]>;
+  /** The lines that come from now on, until the signal aborts. */
+  followLog(name: string, options: { signal: AbortSignal }): AsyncIterable<string>;
 }
