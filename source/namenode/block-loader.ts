@@ -1,0 +1,28 @@
+import type { BlockCatalog } from './block-management.js';
+import { blockStates } from './block-map.js';
+import type { BlockRedundancy } from './block-redundancy.js';
+import type { BlocksBeingWritten } from './blocks-being-written.js';
+
+const blocksPerPage = 4096;
+
+/**
+ * Takes the blocks of the namespace into the map; yields how many pages it has done, after each but the last. Each complete block is
+ * missing until a data node reports it.
+ */
+export function* loadBlocks(catalog: BlockCatalog, redundancy: BlockRedundancy, writing: BlocksBeingWritten): Generator<number> {
+  const { map } = redundancy;
+  let [afterInodeId, afterIndex]: [number | undefined, number | undefined] = [undefined, undefined];
+  for (let page = 1; ; page++) {
+    const blocks = catalog.scanBlocks(afterInodeId, afterIndex, blocksPerPage);
+    for (const block of blocks) {
+      if (map.find(block.blockId) >= 0) continue;
+      const entry = map.add({ ...block, state: block.isComplete ? blockStates.complete : blockStates.underConstruction });
+      if (block.isComplete) redundancy.recheck(entry);
+      else writing.begin({ blockId: block.blockId, generationStamp: block.generationStamp, blockSizeBytes: 0 }, []);
+    }
+    const last = blocks[blocks.length - 1];
+    if (!last || blocks.length < blocksPerPage) return;
+    [afterInodeId, afterIndex] = [last.inodeId, last.blockIndex];
+    yield page;
+  }
+}

@@ -1,0 +1,248 @@
+import type { Clock } from '../base/clock.js';
+import { type Random, shuffled } from '../base/random.js';
+import { parseAddress } from '../base/address.js';
+import type { Block, ReplicaLocation } from '../protocol/block.js';
+import { NotEnoughReplicasError } from '../protocol/errors.js';
+import type { BlockManagement, LocateOptions, ReplicaPlace, TargetRequest } from './block-management.js';
+import { blockStates, packReplica, replicaFlags, replicaHas, replicaNode, replicaStorage, withFlags } from './block-map.js';
+import type { BlockRedundancy } from './block-redundancy.js';
+import type { BlocksBeingWritten, PipelineReplica } from './blocks-being-written.js';
+import type { DatanodeDescriptor } from './datanode-descriptor.js';
+import { NumberQueue } from './number-queue.js';
+import { chooseTargets, whyNot } from './placement.js';
+import { locationOf, type RepairPlanner } from './repair-planner.js';
+import type { StrangeReplicas } from './strange-replicas.js';
+
+export interface BlockManagerParts {
+  clock: Clock;
+  random: Random;
+  redundancy: BlockRedundancy;
+  writing: BlocksBeingWritten;
+  planner: RepairPlanner;
+  strangers: StrangeReplicas;
+  /** Of config.json: P1. */
+  minReplication: number;
+  /** A replica that a client confirmed and its node did not report within this is not believed any more. */
+  unconfirmedGraceMs: number;
+}
+
+/** Verifications that wait at a node; further claims of readers are ignored until these are done. */
+const maxVerificationsPerNode = 10_000;
+
+/** What the namespace asks of block management: see BlockManagement. Reports of data nodes come in through DatanodeReports. */
+export class BlockManager implements BlockManagement {
+  readonly #parts: BlockManagerParts;
+  readonly #redundancy: BlockRedundancy;
+  /** Replicas that only a client has confirmed, in the order of their deadlines: block id, node number, deadline each. */
+  readonly #unconfirmed = new NumberQueue('float64');
+
+  constructor(parts: BlockManagerParts) {
+    this.#parts = parts;
+    this.#redundancy = parts.redundancy;
+  }
+
+  chooseTargets(request: TargetRequest): ReplicaLocation[] {
+    const { datanodes } = this.#redundancy;
+    const nodes = [...datanodes.nodes].filter((node) => node.isAlive && node.epoch > 0);
+    const options = {
+      count: request.count,
+      blockSizeBytes: request.blockSizeBytes,
+      writerHost: parseAddress(request.writerAddress)?.host,
+      excluded: new Set([...request.excluded, ...request.existing]),
+    };
+    const targets = chooseTargets(nodes, options, this.#parts.random);
+    const isNew = request.existing.length === 0;
+    const least = isNew && datanodes.nodeCount > 1 ? Math.min(this.#parts.minReplication, request.count) : 1;
+    if (targets.length >= least) return targets.map(locationOf);
+    const excludedCount = nodes.filter((node) => request.excluded.includes(node.uuid)).length;
+    const subject = request.path === undefined ? 'The block' : `File ${request.path}`;
+    throw new NotEnoughReplicasError(
+      `${subject} could only be written to ${targets.length} of the ${least} minReplication nodes. There are ${nodes.length} datanode(s) running and ${excludedCount === 0 ? 'no' : excludedCount} node(s) are excluded in this operation.`,
+      {
+        path: request.path,
+        details: [...datanodes.nodes].filter((node) => !targets.includes(node)).map((node) => `${node.name} (${node.address}): ${this.#refusal(node, request)}`),
+      },
+    );
+  }
+
+  addUnderConstruction(block: { blockId: number; generationStamp: number; inodeId: number; replication: number; blockSizeBytes?: number }, targets: readonly ReplicaLocation[]): void {
+    const { map } = this.#redundancy;
+    if (map.find(block.blockId) >= 0) return;
+    map.add({ ...block, lengthBytes: 0, state: blockStates.underConstruction });
+    this.#parts.writing.begin({ blockId: block.blockId, generationStamp: block.generationStamp, blockSizeBytes: block.blockSizeBytes ?? 0 }, this.#places(targets));
+  }
+
+  commit(block: Block, replicas: readonly ReplicaPlace[], _isFileComplete: boolean): void {
+    const { map } = this.#redundancy;
+    const { writing, strangers, clock } = this.#parts;
+    const entry = map.find(block.blockId);
+    if (entry < 0 || map.state(entry) !== blockStates.underConstruction) return;
+    const written = writing.end(block.blockId);
+    const nowMs = clock.monotonicMs();
+    map.setGenerationStamp(entry, block.generationStamp);
+    map.setLengthBytes(entry, block.lengthBytes);
+    map.setState(entry, blockStates.complete);
+
+    const isThis = (replica: PipelineReplica) => replica.generationStamp === block.generationStamp && replica.finalizedLengthBytes === block.lengthBytes;
+    const finalized = (written?.replicas ?? []).filter((replica) => replica.node.isAlive && isThis(replica));
+    for (const { node, storageIndex } of finalized) this.#redundancy.putReplica(entry, node, packReplica(node.number, storageIndex));
+    for (const { node, storageIndex } of this.#places(replicas)) {
+      if (finalized.some((replica) => replica.node === node) || !node.isAlive) continue;
+      this.#redundancy.putReplica(entry, node, packReplica(node.number, storageIndex, replicaFlags.unconfirmed));
+      this.#unconfirmed.push(block.blockId);
+      this.#unconfirmed.push(node.number);
+      this.#unconfirmed.push(nowMs + this.#parts.unconfirmedGraceMs);
+    }
+    for (const old of [...(written?.replicas ?? []), ...(written?.leftovers ?? [])]) {
+      if (map.indexOfNode(entry, old.node.number) >= 0) continue;
+      strangers.note(old.node, { blockId: block.blockId, generationStamp: old.generationStamp, lengthBytes: old.finalizedLengthBytes ?? 0 }, 'leftover', nowMs);
+    }
+    this.#redundancy.recheck(entry);
+  }
+
+  updatePipeline(block: Block, replicas: readonly ReplicaPlace[]): void {
+    const { map } = this.#redundancy;
+    const entry = map.find(block.blockId);
+    const written = this.#parts.writing.get(block.blockId);
+    if (entry < 0 || !written) return;
+    map.setGenerationStamp(entry, block.generationStamp);
+    this.#parts.writing.renew(written, block.generationStamp, this.#places(replicas));
+  }
+
+  setReplication(blockId: number, replication: number): void {
+    const { map, queue } = this.#redundancy;
+    const entry = map.find(blockId);
+    if (entry < 0) return;
+    queue.forget(entry);
+    map.setReplication(entry, replication);
+    this.#redundancy.recheck(entry);
+  }
+
+  remove(blockId: number): void {
+    const { map, datanodes } = this.#redundancy;
+    const { writing, planner } = this.#parts;
+    const entry = map.find(blockId);
+    if (entry < 0) return;
+    const block = map.block(entry);
+    for (let index = map.replicaCount(entry) - 1; index >= 0; index--) {
+      const replica = map.replica(entry, index);
+      const node = datanodes.byNumber(replicaNode(replica));
+      node.entries.delete(entry);
+      node.verifications.delete(blockId);
+      // What is ordered to be deleted already is; what waits to be is judged again when its turn comes, and is unknown then.
+      if (node.isAlive && !replicaHas(replica, replicaFlags.deleting)) node.invalidations.add(block);
+    }
+    const written = writing.end(blockId);
+    for (const { node, generationStamp } of [...(written?.replicas ?? []), ...(written?.leftovers ?? [])]) {
+      if (node.isAlive) node.invalidations.add({ ...block, generationStamp });
+    }
+    planner.forget(blockId);
+    this.#redundancy.forget(entry);
+    map.remove(entry);
+  }
+
+  locate(blockId: number, options: LocateOptions): ReplicaLocation[] {
+    const { map, datanodes } = this.#redundancy;
+    const entry = map.find(blockId);
+    if (entry < 0) return [];
+    const written = this.#parts.writing.get(blockId);
+    const found: { node: DatanodeDescriptor; storageIndex: number; isCorrupt: boolean; rank: number }[] = [];
+    const readerHost = parseAddress(options.readerAddress)?.host;
+    const rankOf = (node: DatanodeDescriptor, isSuspect: boolean) => (node.isAlive ? 0 : 8) + (isSuspect ? 4 : 0) + (node.isStale ? 2 : 0) + (node.host === readerHost ? 0 : 1);
+    if (written) {
+      for (const { node, storageIndex } of written.replicas) if (node.isAlive || options.allReplicas) found.push({ node, storageIndex, isCorrupt: false, rank: rankOf(node, false) });
+    }
+    for (let index = 0; index < map.replicaCount(entry); index++) {
+      const replica = map.replica(entry, index);
+      const node = datanodes.byNumber(replicaNode(replica));
+      const isCorrupt = replicaHas(replica, replicaFlags.corrupt);
+      const isUsable = node.isAlive && !isCorrupt && !replicaHas(replica, replicaFlags.deleting);
+      if (!isUsable && !options.allReplicas) continue;
+      found.push({ node, storageIndex: replicaStorage(replica), isCorrupt, rank: rankOf(node, replicaHas(replica, replicaFlags.suspect)) + (isUsable ? 0 : 16) });
+    }
+    return shuffled(found, this.#parts.random)
+      .sort((a, b) => a.rank - b.rank)
+      .map(({ node, storageIndex, isCorrupt }) => {
+        const location: ReplicaLocation = { ...locationOf(node), storageId: node.storages[storageIndex]?.storageId ?? '' };
+        if (isCorrupt) location.isCorrupt = true;
+        return location;
+      });
+  }
+
+  token(): string {
+    return '';
+  }
+
+  registeredDatanodeCount(): number {
+    return this.#redundancy.datanodes.nodeCount;
+  }
+
+  spaceStatus(): { capacityBytes: number; usedBytes: number; remainingBytes: number } {
+    const status = { capacityBytes: 0, usedBytes: 0, remainingBytes: 0 };
+    for (const node of this.#redundancy.datanodes.nodes) {
+      if (!node.isAlive) continue;
+      status.capacityBytes += node.capacityBytes;
+      status.usedBytes += node.usedBytes;
+      status.remainingBytes += node.totalRemainingBytes;
+    }
+    return status;
+  }
+
+  reportBadReplicas(replicas: readonly { block: Block; datanodeUuid: string; storageId: string }[]): void {
+    const { map, datanodes } = this.#redundancy;
+    for (const { block, datanodeUuid } of replicas) {
+      const entry = map.find(block.blockId);
+      const node = datanodes.find(datanodeUuid);
+      if (entry < 0 || !node || map.generationStamp(entry) !== block.generationStamp) continue;
+      const index = map.indexOfNode(entry, node.number);
+      if (index < 0 || node.verifications.size >= maxVerificationsPerNode) continue;
+      const replica = map.replica(entry, index);
+      if (replicaHas(replica, replicaFlags.corrupt | replicaFlags.deleting)) continue;
+      map.setReplica(entry, index, withFlags(replica, replicaFlags.suspect));
+      if (!node.verifications.has(block.blockId)) node.verifications.set(block.blockId, { block: map.block(entry), orderedMs: Number.NEGATIVE_INFINITY });
+    }
+  }
+
+  pendingDeletionCount(): number {
+    let count = 0;
+    for (const node of this.#redundancy.datanodes.nodes) if (node.isAlive) count += node.invalidations.size;
+    return count;
+  }
+
+  /** Drops replicas that a client confirmed and whose node has not in time. */
+  expireUnconfirmed(nowMs: number): void {
+    const { map, datanodes } = this.#redundancy;
+    for (let blockId = this.#unconfirmed.peek(); blockId !== undefined; blockId = this.#unconfirmed.peek()) {
+      const node = datanodes.byNumber(this.#unconfirmed.peek(1)!);
+      const entry = map.find(blockId);
+      const index = entry < 0 ? -1 : map.indexOfNode(entry, node.number);
+      const isWaiting = index >= 0 && replicaHas(map.replica(entry, index), replicaFlags.unconfirmed);
+      if (isWaiting && this.#unconfirmed.peek(2)! > nowMs) return;
+      for (let i = 0; i < 3; i++) this.#unconfirmed.shift();
+      if (!isWaiting) continue;
+      const block = map.block(entry);
+      this.#redundancy.removeReplica(entry, node);
+      // It may yet be there, unfinished.
+      this.#parts.strangers.note(node, block, 'leftover', nowMs);
+    }
+  }
+
+  #places(places: readonly { datanodeUuid: string; storageId: string }[]): { node: DatanodeDescriptor; storageIndex: number }[] {
+    const found: { node: DatanodeDescriptor; storageIndex: number }[] = [];
+    for (const { datanodeUuid, storageId } of places) {
+      const node = this.#redundancy.datanodes.find(datanodeUuid);
+      // A storage that is not known yet: its node will say where the replica really is.
+      if (node && !found.some((other) => other.node === node)) found.push({ node, storageIndex: Math.max(0, node.storageIndex(storageId)) });
+    }
+    return found;
+  }
+
+  #refusal(node: DatanodeDescriptor, request: TargetRequest): string {
+    const silentS = Math.round((this.#parts.clock.monotonicMs() - node.lastHeartbeatMs) / 1000);
+    if (!node.isAlive) return `dead: no heartbeat for ${silentS} s`;
+    if (node.epoch === 0) return 'not registered since the start of the name node';
+    if (request.existing.includes(node.uuid)) return 'holds a replica already';
+    if (request.excluded.includes(node.uuid)) return 'excluded by the writer, which could not use it';
+    return whyNot(node, { count: request.count, blockSizeBytes: request.blockSizeBytes, excluded: new Set() }) ?? `not chosen${node.isStale ? `: stale, no heartbeat for ${silentS} s` : ''}`;
+  }
+}

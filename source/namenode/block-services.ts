@@ -1,0 +1,135 @@
+import { type Clock, sleep } from '../base/clock.js';
+import type { Logger } from '../base/log.js';
+import type { Random } from '../base/random.js';
+import type { ClusterHealth } from '../protocol/cluster-events.js';
+import type { KeyValueStore } from '../storage/key-value-store.js';
+import { loadBlocks } from './block-loader.js';
+import { BlockMaintenance } from './block-maintenance.js';
+import type { BlockCatalog } from './block-management.js';
+import { BlockManager } from './block-manager.js';
+import { BlockMap } from './block-map.js';
+import { BlockRedundancy } from './block-redundancy.js';
+import { BlockReportQueue } from './block-report-queue.js';
+import { BlocksBeingWritten } from './blocks-being-written.js';
+import { type CommandLimits, DatanodeCommands, defaultCommandLimits } from './datanode-commands.js';
+import { DatanodeManager } from './datanode-manager.js';
+import { DatanodeService } from './datanode-service.js';
+import { ClusterFeed, type EventSink } from './feed.js';
+import { createHealth } from './health.js';
+import { defaultRepairLimits, type RepairLimits, RepairPlanner } from './repair-planner.js';
+import { RepairProgress } from './repair-progress.js';
+import { ReplicaTrimmer } from './replica-trimmer.js';
+import { ReplicationQueue } from './replication-queue.js';
+import { SafeMode } from './safe-mode.js';
+import { StrangeReplicas } from './strange-replicas.js';
+
+export interface BlockServicesOptions {
+  store: KeyValueStore;
+  clock: Clock;
+  random: Random;
+  logger: Logger;
+  clusterId: string;
+  /** host:port of the name node, for showing. */
+  nameNode: string;
+  /** host:port each, in the order of config.json. */
+  dataNodes: readonly string[];
+  minReplication: number;
+  heartbeatIntervalMs: number;
+  staleNodeTimeoutMs: number;
+  deadNodeTimeoutMs: number;
+  blockReportIntervalMs: number;
+  maxReplicationStreams: number;
+  countInodes: () => { fileCount: number; directoryCount: number };
+  /** An unknown replica is left alone for so long. */
+  strangerGraceMs?: number;
+  repairLimits?: Partial<RepairLimits>;
+  commandLimits?: Partial<CommandLimits>;
+}
+
+/** Everything on block management's side of the seam to the namespace, put together. */
+export interface BlockServices {
+  readonly blocks: BlockManager;
+  readonly datanodes: DatanodeManager;
+  readonly safeMode: SafeMode;
+  readonly feed: ClusterFeed;
+  /** What the name node serves to data nodes. */
+  readonly service: DatanodeService;
+  readonly health: () => ClusterHealth;
+  /**
+   * Takes all blocks of the namespace into memory, a page at a time. The services may be served meanwhile: reports wait. No block may
+   * be changed before the safe mode of the start has ended.
+   */
+  load(catalog: BlockCatalog, signal?: AbortSignal): Promise<void>;
+  /** Does what is due, in memory. Answers after how many milliseconds it wants to be called again. To be called from `load` on. */
+  tick(): number;
+}
+
+/** Half a minute: a data node sends what it received and deleted within a second, unless it is cut off. */
+const unconfirmedGraceMs = 30_000;
+const leftoverGraceMs = 2000;
+const reportRaceMs = 60_000;
+
+export function createBlockServices(options: BlockServicesOptions): BlockServices {
+  const { clock, random } = options;
+  // Health is asked for when everything below exists.
+  const feed: ClusterFeed = new ClusterFeed({ clock, logger: options.logger, health: () => health() });
+  const events: EventSink = feed;
+  const safeMode = new SafeMode({ clock, events });
+  const datanodes = new DatanodeManager({
+    store: options.store,
+    clock,
+    events,
+    clusterId: options.clusterId,
+    configuredAddresses: options.dataNodes,
+    staleNodeTimeoutMs: options.staleNodeTimeoutMs,
+    deadNodeTimeoutMs: options.deadNodeTimeoutMs,
+  });
+  const map = new BlockMap();
+  const queue = new ReplicationQueue(map);
+  const writing = new BlocksBeingWritten();
+  const redundancy = new BlockRedundancy({ map, queue, datanodes, writing });
+  const trimmer = new ReplicaTrimmer(redundancy);
+  const strangers = new StrangeReplicas({ redundancy, trimmer, strangerGraceMs: options.strangerGraceMs ?? 60_000, leftoverGraceMs });
+  const limits = { ...defaultRepairLimits, streamsPerNode: options.maxReplicationStreams, ...options.repairLimits };
+  const planner = new RepairPlanner({ redundancy, strangers, random, limits });
+  const blocks = new BlockManager({ clock, random, redundancy, writing, planner, strangers, minReplication: options.minReplication, unconfirmedGraceMs });
+  const progress = new RepairProgress({ queue, planner, events });
+  const settleMs = 2 * options.deadNodeTimeoutMs;
+  const maintenance = new BlockMaintenance({ clock, events, datanodes, redundancy, blocks, planner, trimmer, strangers, safeMode, progress, reportRaceMs, settleMs });
+  const reports = new BlockReportQueue({ clock });
+  const commands = new DatanodeCommands({ planner, trimmer, strangers, safeMode, limits: { ...defaultCommandLimits, ...options.commandLimits } });
+  const service = new DatanodeService({
+    clock,
+    events,
+    redundancy,
+    writing,
+    strangers,
+    planner,
+    datanodes,
+    commands,
+    reports,
+    clusterId: options.clusterId,
+    heartbeatIntervalMs: options.heartbeatIntervalMs,
+    blockReportIntervalMs: options.blockReportIntervalMs,
+    reportRaceMs,
+  });
+  const health = createHealth({ clock, clusterId: options.clusterId, nameNode: options.nameNode, redundancy, blocks, planner, progress, safeMode, countInodes: options.countInodes });
+  datanodes.load(maintenance);
+  return {
+    blocks,
+    datanodes,
+    safeMode,
+    feed,
+    service,
+    health,
+    async load(catalog, signal) {
+      for (const page of loadBlocks(catalog, redundancy, writing)) {
+        if (page > 0) await sleep(clock, 0, signal);
+      }
+      maintenance.blocksLoaded(catalog);
+      reports.open();
+      maintenance.tick();
+    },
+    tick: () => maintenance.tick(),
+  };
+}

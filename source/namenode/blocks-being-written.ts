@@ -1,0 +1,89 @@
+import type { Block } from '../protocol/block.js';
+import type { DatanodeDescriptor } from './datanode-descriptor.js';
+
+/** A replica of a block under construction. */
+export interface PipelineReplica {
+  readonly node: DatanodeDescriptor;
+  storageIndex: number;
+  generationStamp: number;
+  /** Set once its node has reported it finalized. */
+  finalizedLengthBytes: number | undefined;
+}
+
+export interface BlockBeingWritten {
+  readonly blockId: number;
+  readonly blockSizeBytes: number;
+  generationStamp: number;
+  /** The pipeline of now. */
+  replicas: PipelineReplica[];
+  /** Those that earlier pipelines had and this one has not. */
+  leftovers: PipelineReplica[];
+}
+
+/** Blocks under construction with their pipelines, and what of each target's space and time they take up. There are few, beside all others. */
+export class BlocksBeingWritten {
+  readonly #blocks = new Map<number, BlockBeingWritten>();
+
+  get size(): number {
+    return this.#blocks.size;
+  }
+
+  get(blockId: number): BlockBeingWritten | undefined {
+    return this.#blocks.get(blockId);
+  }
+
+  /** Its targets count as busy from here on. An older one of the same id is given up. */
+  begin(block: { blockId: number; generationStamp: number; blockSizeBytes: number }, targets: readonly { node: DatanodeDescriptor; storageIndex: number }[]): void {
+    this.end(block.blockId);
+    const written: BlockBeingWritten = { ...block, replicas: [], leftovers: [] };
+    this.#blocks.set(block.blockId, written);
+    this.#setReplicas(written, targets.map(({ node, storageIndex }) => ({ node, storageIndex, generationStamp: block.generationStamp, finalizedLengthBytes: undefined })));
+  }
+
+  /** The pipeline goes on with a new generation on these nodes. */
+  renew(written: BlockBeingWritten, generationStamp: number, targets: readonly { node: DatanodeDescriptor; storageIndex: number }[]): void {
+    const replicas = targets.map(({ node, storageIndex }) => {
+      const known = written.replicas.find((replica) => replica.node === node);
+      return known?.generationStamp === generationStamp ? { ...known, storageIndex } : { node, storageIndex, generationStamp, finalizedLengthBytes: undefined };
+    });
+    for (const old of written.replicas) if (!replicas.some(({ node }) => node === old.node)) written.leftovers.push(old);
+    written.leftovers = written.leftovers.filter((old) => !replicas.some(({ node }) => node === old.node));
+    written.generationStamp = generationStamp;
+    this.#setReplicas(written, replicas);
+  }
+
+  /** A node has finalized a replica of this generation or a newer one; it may not be of a pipeline that we know (after our restart). */
+  noteFinalized(written: BlockBeingWritten, node: DatanodeDescriptor, storageIndex: number, block: Block): void {
+    const known = written.replicas.find((replica) => replica.node === node);
+    if (!known) {
+      this.#setReplicas(written, [...written.replicas, { node, storageIndex, generationStamp: block.generationStamp, finalizedLengthBytes: block.lengthBytes }]);
+    } else if (block.generationStamp >= known.generationStamp) {
+      known.storageIndex = storageIndex;
+      known.generationStamp = block.generationStamp;
+      known.finalizedLengthBytes = block.lengthBytes;
+    }
+  }
+
+  /** Gives the targets free. What it was, if it was there. */
+  end(blockId: number): BlockBeingWritten | undefined {
+    const written = this.#blocks.get(blockId);
+    if (!written) return undefined;
+    const { replicas } = written;
+    this.#setReplicas(written, []);
+    this.#blocks.delete(blockId);
+    written.replicas = replicas;
+    return written;
+  }
+
+  #setReplicas(written: BlockBeingWritten, replicas: PipelineReplica[]): void {
+    for (const { node } of written.replicas) {
+      node.writing.count--;
+      node.writing.bytes -= written.blockSizeBytes;
+    }
+    written.replicas = replicas;
+    for (const { node } of replicas) {
+      node.writing.count++;
+      node.writing.bytes += written.blockSizeBytes;
+    }
+  }
+}

@@ -1,0 +1,187 @@
+import type { Block } from '../protocol/block.js';
+import type { DatanodeReport } from '../protocol/cluster-events.js';
+import type { DatanodeCommand, StorageReport } from '../protocol/datanode-protocol.js';
+import { BlockSet } from './block-set.js';
+import { InvalidationQueue } from './invalidation-queue.js';
+import type { PlacementCandidate } from './placement.js';
+import { RecentReplicaEvents } from './recent-replica-events.js';
+
+/** One storage directory of a data node. Its place among the node's storages is in every replica; it never changes. */
+export interface DatanodeStorage {
+  readonly storageId: string;
+  capacityBytes: number;
+  usedBytes: number;
+  remainingBytes: number;
+  isFailed: boolean;
+  /** A full report came since the registration. */
+  isReported: boolean;
+  /** Of the last report that was finished; 0: none since the registration. */
+  lastReportId: number;
+  /** The first report was empty though replicas were known: it counts only if the next one is empty too. */
+  wasReportedEmpty: boolean;
+}
+
+/** A replica that is not one of its block's, if there is such a block at all: see StrangeReplicas. Left alone until `dueMs`. */
+export interface StrangeReplica {
+  readonly block: Block;
+  readonly dueMs: number;
+}
+
+/** What the name node knows of one data node (Hadoop: DatanodeDescriptor). Written by DatanodeManager and by block management only. */
+export class DatanodeDescriptor implements PlacementCandidate {
+  /** In every replica of the BlockMap. Not the N of dnN. */
+  readonly number: number;
+  readonly uuid: string;
+  name: string;
+  host: string;
+  address: string;
+  readonly rack = '/default-rack';
+  softwareVersion = '';
+  state: 'live' | 'stale' | 'dead' = 'stale';
+  /** Of its last registration; 0 before the first one in this life of the name node. */
+  epoch = 0;
+  bootNonce = '';
+  /** Processes that another one has replaced: two processes cannot both be this node. */
+  readonly replacedNonces: string[] = [];
+  storages: DatanodeStorage[] = [];
+  /** On the manager's observed time: see DatanodeManager. */
+  lastHeardMs: number;
+  /** Monotonic, and as wall time for people; 0: never in this life. */
+  lastHeartbeatMs = 0;
+  lastHeartbeatTimeMs = 0;
+  lastBlockReportTimeMs = 0;
+  transferCount = 0;
+  receivedBytesPerSecond = 0;
+  sentBytesPerSecond = 0;
+
+  /** Entries of the BlockMap that have a replica here. */
+  readonly entries = new BlockSet();
+  readonly strangers = new Map<number, StrangeReplica>();
+  readonly leftovers = new Map<number, StrangeReplica>();
+  readonly recentEvents = new RecentReplicaEvents();
+  readonly invalidations = new InvalidationQueue();
+  /** Replicas to check, and when that was last ordered (0: not yet). */
+  readonly verifications = new Map<number, { block: Block; orderedMs: number }>();
+  /** Copies to make, for the next heartbeat. */
+  copyOrders: Extract<DatanodeCommand, { kind: 'replicate' }>[] = [];
+  /** Copies ordered and not done: from here, and to here. */
+  outgoing = { count: 0, bytes: 0 };
+  incoming = { count: 0, bytes: 0 };
+  /** Blocks that clients are writing here. */
+  writing = { count: 0, bytes: 0 };
+  isReportWanted = false;
+  reportOrderedMs = Number.NEGATIVE_INFINITY;
+
+  constructor(identity: { number: number; uuid: string; name: string; host: string; address: string }, lastHeardMs: number) {
+    this.number = identity.number;
+    this.uuid = identity.uuid;
+    this.name = identity.name;
+    this.host = identity.host;
+    this.address = identity.address;
+    this.lastHeardMs = lastHeardMs;
+  }
+
+  get isStale(): boolean {
+    return this.state !== 'live';
+  }
+
+  get isAlive(): boolean {
+    return this.state !== 'dead';
+  }
+
+  /** All its working storages have reported since the registration: what we know of it is complete. */
+  get isReported(): boolean {
+    return this.epoch > 0 && this.storages.every((storage) => storage.isReported || storage.isFailed);
+  }
+
+  get capacityBytes(): number {
+    return this.#sum('capacityBytes');
+  }
+
+  get usedBytes(): number {
+    return this.#sum('usedBytes');
+  }
+
+  get totalRemainingBytes(): number {
+    return this.#sum('remainingBytes');
+  }
+
+  get scheduledBytes(): number {
+    return this.writing.bytes + this.incoming.bytes;
+  }
+
+  get remainingBytes(): number {
+    let most = 0;
+    for (const storage of this.storages) if (!storage.isFailed && storage.remainingBytes > most) most = storage.remainingBytes;
+    return Math.max(0, most - this.scheduledBytes);
+  }
+
+  get usedFraction(): number {
+    const capacityBytes = this.capacityBytes;
+    return capacityBytes === 0 ? 1 : Math.min(1, (this.usedBytes + this.scheduledBytes) / capacityBytes);
+  }
+
+  get load(): number {
+    return Math.max(this.transferCount, this.writing.count + this.incoming.count);
+  }
+
+  /** The place of a storage among this node's; -1 if it is not known. */
+  storageIndex(storageId: string): number {
+    return this.storages.findIndex((storage) => storage.storageId === storageId);
+  }
+
+  /** The working storage with the most room. */
+  roomiestStorage(): DatanodeStorage | undefined {
+    let best: DatanodeStorage | undefined;
+    for (const storage of this.storages) if (!storage.isFailed && (!best || storage.remainingBytes > best.remainingBytes)) best = storage;
+    return best;
+  }
+
+  /** Takes over what a heartbeat or a registration says. Answers the storages that failed since the last one. */
+  updateStorages(reports: readonly StorageReport[], maxStorages: number): DatanodeStorage[] {
+    const failed: DatanodeStorage[] = [];
+    for (const report of reports) {
+      let storage = this.storages.find((known) => known.storageId === report.storageId);
+      if (!storage) {
+        if (this.storages.length >= maxStorages) continue;
+        storage = { storageId: report.storageId, capacityBytes: 0, usedBytes: 0, remainingBytes: 0, isFailed: false, isReported: false, lastReportId: 0, wasReportedEmpty: false };
+        this.storages.push(storage);
+      }
+      if (report.isFailed && !storage.isFailed) failed.push(storage);
+      if (!report.isFailed && storage.isFailed) storage.isReported = false;
+      storage.isFailed = report.isFailed;
+      storage.capacityBytes = report.isFailed ? 0 : report.capacityBytes;
+      storage.usedBytes = report.isFailed ? 0 : report.usedBytes;
+      storage.remainingBytes = report.isFailed ? 0 : report.remainingBytes;
+    }
+    return failed;
+  }
+
+  report(nowMs: number): DatanodeReport {
+    const [capacityBytes, usedBytes, remainingBytes] = [this.capacityBytes, this.usedBytes, this.totalRemainingBytes];
+    return {
+      datanodeUuid: this.uuid,
+      name: this.name,
+      address: this.address,
+      rack: this.rack,
+      state: this.state,
+      capacityBytes,
+      usedBytes,
+      nonDfsUsedBytes: Math.max(0, capacityBytes - usedBytes - remainingBytes),
+      remainingBytes,
+      blockCount: this.entries.size,
+      transferCount: this.transferCount,
+      receivedBytesPerSecond: this.receivedBytesPerSecond,
+      sentBytesPerSecond: this.sentBytesPerSecond,
+      sinceHeartbeatMs: Math.max(0, Math.round(nowMs - this.lastHeartbeatMs)),
+      lastHeartbeatTimeMs: this.lastHeartbeatTimeMs,
+      lastBlockReportTimeMs: this.lastBlockReportTimeMs,
+    };
+  }
+
+  #sum(key: 'capacityBytes' | 'usedBytes' | 'remainingBytes'): number {
+    let sum = 0;
+    for (const storage of this.storages) sum += storage[key];
+    return sum;
+  }
+}

@@ -1,0 +1,254 @@
+import { formatAddress } from '../base/address.js';
+import { assert } from '../base/assert.js';
+import type { Clock } from '../base/clock.js';
+import { counted } from '../base/text.js';
+import type { DatanodeReport } from '../protocol/cluster-events.js';
+import type { DatanodeProtocol } from '../protocol/datanode-protocol.js';
+import { ClusterMismatchError, OverloadedError, RegistrationRefusedError, UnregisteredNodeError } from '../protocol/errors.js';
+import type { ParamsOf } from '../protocol/method.js';
+import type { KeyValueStore } from '../storage/key-value-store.js';
+import { maxStoragesPerNode } from './block-map.js';
+import { DatanodeDescriptor, type DatanodeStorage } from './datanode-descriptor.js';
+import { DatanodeRegistry } from './datanode-registry.js';
+import type { EventSink } from './feed.js';
+
+export interface DatanodeManagerOptions {
+  store: KeyValueStore;
+  clock: Clock;
+  events: EventSink;
+  clusterId: string;
+  /** host:port each, in the order of config.json. */
+  configuredAddresses: readonly string[];
+  staleNodeTimeoutMs: number;
+  deadNodeTimeoutMs: number;
+}
+
+/** What block management does when a node comes or goes. Called synchronously, when the descriptor has its new state. */
+export interface DatanodeListener {
+  /** `isNewProcess`: what the old process had been told is lost. */
+  nodeRegistered(node: DatanodeDescriptor, change: { isNewProcess: boolean; wasDead: boolean }): void;
+  nodeDied(node: DatanodeDescriptor): void;
+  /** Another node has its address and its name: it will not come back. Its state is dead. */
+  nodeRetired(node: DatanodeDescriptor): void;
+  storageFailed(node: DatanodeDescriptor, storage: DatanodeStorage): void;
+}
+
+type Registration = ParamsOf<DatanodeProtocol, 'datanode.register'>;
+type Heartbeat = ParamsOf<DatanodeProtocol, 'datanode.sendHeartbeat'>;
+
+/** Old processes of a node that are remembered, to be refused. */
+const maxReplacedNonces = 16;
+
+/**
+ * Who belongs to the cluster and who is there (Hadoop: DatanodeManager, HeartbeatManager).
+ *
+ *   live --no heartbeat for staleNodeTimeoutMs--> stale --for deadNodeTimeoutMs--> dead
+ *     ^------------------a heartbeat-----------------'                              |
+ *     '---------------------------------a registration------------------------------'
+ *
+ * Silence is measured on observed time: the monotonic clock, of which a gap between two looks counts at most `maxGapMs`. When this
+ * process was stopped, or the machine asleep, heartbeats could not be heard, and nobody is blamed for that.
+ */
+export class DatanodeManager {
+  readonly #options: DatanodeManagerOptions;
+  readonly #clock: Clock;
+  readonly #registry: DatanodeRegistry;
+  readonly #maxGapMs: number;
+  readonly #nodes: DatanodeDescriptor[] = [];
+  readonly #byUuid = new Map<string, DatanodeDescriptor>();
+  #listener: DatanodeListener | undefined;
+  #observedMs = 0;
+  #lastLookMs: number;
+
+  constructor(options: DatanodeManagerOptions) {
+    this.#options = options;
+    this.#clock = options.clock;
+    this.#registry = new DatanodeRegistry(options.store, options.configuredAddresses);
+    this.#maxGapMs = options.staleNodeTimeoutMs / 2;
+    this.#lastLookMs = options.clock.monotonicMs();
+  }
+
+  /** Knows again the nodes of the lives before: stale until they register, dead if they do not in time. */
+  load(listener: DatanodeListener): void {
+    assert(this.#nodes.length === 0, 'data nodes are loaded once');
+    this.#listener = listener;
+    for (const record of this.#registry.records()) {
+      const node = this.#add(record.uuid, record.number, record.address);
+      node.lastHeartbeatMs = this.#clock.monotonicMs();
+    }
+  }
+
+  /** Every node of the cluster, dn1 first; retired ones are not among them. */
+  get nodes(): Iterable<DatanodeDescriptor> {
+    return this.#byUuid.values();
+  }
+
+  get nodeCount(): number {
+    return this.#byUuid.size;
+  }
+
+  countWith(state: DatanodeDescriptor['state']): number {
+    let count = 0;
+    for (const node of this.#byUuid.values()) if (node.state === state) count++;
+    return count;
+  }
+
+  find(uuid: string): DatanodeDescriptor | undefined {
+    return this.#byUuid.get(uuid);
+  }
+
+  /** By its number in replicas; retired ones too. */
+  byNumber(number: number): DatanodeDescriptor {
+    return this.#nodes[number]!;
+  }
+
+  reports(): DatanodeReport[] {
+    const nowMs = this.#clock.monotonicMs();
+    return [...this.#byUuid.values()].sort((a, b) => numberOfName(a) - numberOfName(b)).map((node) => node.report(nowMs));
+  }
+
+  /**
+   * Takes a data node in, or back. Its old epoch ends here. ClusterMismatchError: it belongs to another cluster.
+   * RegistrationRefusedError: another live process is this node, or has replaced this process. OverloadedError (again a little
+   * later, please): its address is still held by another live node.
+   */
+  async register(params: Registration): Promise<DatanodeDescriptor> {
+    const address = formatAddress({ host: params.host, port: params.port });
+    if (params.clusterId !== null && params.clusterId !== this.#options.clusterId) {
+      throw new ClusterMismatchError(`the data node at ${address} belongs to cluster ${params.clusterId}, this is cluster ${this.#options.clusterId}; give it an empty data directory, or its own name node`);
+    }
+    this.#refuseSecondProcess(params, address);
+    const { record, epoch, isNew, replacedUuid } = await this.#registry.bind(params.datanodeUuid, address);
+    // Others may have registered while this was being stored.
+    this.#refuseSecondProcess(params, address);
+
+    const replaced = replacedUuid === undefined ? undefined : this.#byUuid.get(replacedUuid);
+    if (replaced) this.#retire(replaced, address);
+    const node = this.#byUuid.get(record.uuid) ?? this.#add(record.uuid, record.number, record.address);
+    const before = { state: node.state, epoch: node.epoch, isNewProcess: node.bootNonce !== params.bootNonce };
+    if (before.isNewProcess && node.bootNonce !== '') {
+      node.replacedNonces.push(node.bootNonce);
+      if (node.replacedNonces.length > maxReplacedNonces) node.replacedNonces.shift();
+    }
+    node.epoch = epoch;
+    node.bootNonce = params.bootNonce;
+    node.host = params.host;
+    node.address = address;
+    node.softwareVersion = params.softwareVersion;
+    node.state = 'live';
+    this.#hear(node);
+    for (const storage of node.storages) {
+      storage.isReported = false;
+      storage.lastReportId = 0;
+      storage.wasReportedEmpty = false;
+    }
+    const failed = node.updateStorages(params.storages, maxStoragesPerNode);
+    for (const storage of node.storages) {
+      if (storage.isFailed || params.storages.some((report) => report.storageId === storage.storageId)) continue;
+      node.updateStorages([{ storageId: storage.storageId, capacityBytes: 0, usedBytes: 0, remainingBytes: 0, blockCount: 0, isFailed: true }], maxStoragesPerNode);
+      failed.push(storage);
+    }
+    this.#listener?.nodeRegistered(node, { isNewProcess: before.isNewProcess, wasDead: before.state === 'dead' });
+    for (const storage of failed) this.#listener?.storageFailed(node, storage);
+
+    if (isNew) this.#options.events.publish({ kind: 'node-registered', level: 'info', node: node.name, message: `${node.name} joined the cluster at ${address}` });
+    else if (before.epoch === 0) this.#options.events.publish({ kind: 'node-registered', level: 'info', node: node.name, message: `${node.name} registered from ${address}` });
+    else if (before.state !== 'live') this.#options.events.publish({ kind: 'node-live', level: 'info', node: node.name, message: `${node.name} is back: live` });
+    return node;
+  }
+
+  /** The node that sends this message. UnregisteredNodeError unless it is of its current registration. */
+  sender(message: { datanodeUuid: string; epoch: number }): DatanodeDescriptor {
+    const node = this.#byUuid.get(message.datanodeUuid);
+    if (!node) throw new UnregisteredNodeError(`data node ${message.datanodeUuid} is not known here; register first`);
+    if (node.epoch !== message.epoch) throw new UnregisteredNodeError(`${node.name} sent a message of registration ${message.epoch}, which is over (now ${node.epoch}); register again`);
+    return node;
+  }
+
+  /** As `sender`, of a node that is not dead: a dead one has to register and report first. */
+  aliveSender(message: { datanodeUuid: string; epoch: number }): DatanodeDescriptor {
+    const node = this.sender(message);
+    if (!node.isAlive) throw new UnregisteredNodeError(`${node.name} was declared dead; register again`);
+    return node;
+  }
+
+  /** A node that is dead stays so until it registers. */
+  heartbeat(node: DatanodeDescriptor, message: Heartbeat): void {
+    node.transferCount = message.transferCount;
+    node.receivedBytesPerSecond = message.receivedBytesPerSecond;
+    node.sentBytesPerSecond = message.sentBytesPerSecond;
+    const failed = node.updateStorages(message.storages, maxStoragesPerNode);
+    const silenceMs = this.#clock.monotonicMs() - node.lastHeartbeatMs;
+    this.#hear(node);
+    if (!node.isAlive) return;
+    if (node.state === 'stale') {
+      node.state = 'live';
+      this.#options.events.publish({ kind: 'node-live', level: 'info', node: node.name, message: `${node.name} is live again after ${counted(Math.round(silenceMs / 1000), 'second')}` });
+    }
+    for (const storage of failed) this.#listener?.storageFailed(node, storage);
+  }
+
+  /** Looks for nodes that have been silent for too long. */
+  tick(): void {
+    this.#observe();
+    for (const node of this.#byUuid.values()) {
+      const silenceMs = this.#observedMs - node.lastHeardMs;
+      if (node.isAlive && silenceMs >= this.#options.deadNodeTimeoutMs) {
+        node.state = 'dead';
+        this.#listener?.nodeDied(node);
+      } else if (node.state === 'live' && silenceMs >= this.#options.staleNodeTimeoutMs) {
+        node.state = 'stale';
+        this.#options.events.publish({ kind: 'node-stale', level: 'warn', node: node.name, message: `${node.name} no heartbeat for ${Math.round(silenceMs / 1000)} s: STALE` });
+      }
+    }
+  }
+
+  #refuseSecondProcess(params: Registration, address: string): void {
+    const node = this.#byUuid.get(params.datanodeUuid);
+    if (node?.replacedNonces.includes(params.bootNonce)) {
+      throw new RegistrationRefusedError(`another process has taken the place of this one as ${node.name} (${node.address}); stop one of the two, and never copy a data directory`);
+    }
+    // At the same address the old process is certainly gone, since the new one has its port: a quick restart.
+    if (node && node.state === 'live' && node.bootNonce !== params.bootNonce && node.address !== address) {
+      throw new RegistrationRefusedError(`${node.name} is alive at ${node.address} with the same identity (${node.uuid}) as the data node at ${address}: its data directory was copied; empty it to make a new node of it`);
+    }
+    for (const other of this.#byUuid.values()) {
+      if (other.address === address && other.uuid !== params.datanodeUuid && other.state === 'live') {
+        throw new OverloadedError(`${address} is held by ${other.name}, which was alive a moment ago; once it has been silent for ${this.#options.staleNodeTimeoutMs} ms, a new node may take its place`);
+      }
+    }
+  }
+
+  #retire(node: DatanodeDescriptor, address: string): void {
+    this.#byUuid.delete(node.uuid);
+    node.state = 'dead';
+    this.#listener?.nodeRetired(node);
+    this.#options.events.publish({ kind: 'node-dead', level: 'warn', node: node.name, message: `${node.name} was replaced by a new data node at ${address}; its old replicas are gone` });
+  }
+
+  #add(uuid: string, number: number, address: string): DatanodeDescriptor {
+    assert(this.#nodes.length < 2 ** 22, 'there are fewer than 2^22 data nodes');
+    const host = address.slice(0, address.lastIndexOf(':'));
+    const node = new DatanodeDescriptor({ number: this.#nodes.length, uuid, name: `dn${number}`, host, address }, this.#observe());
+    this.#nodes.push(node);
+    this.#byUuid.set(uuid, node);
+    return node;
+  }
+
+  #hear(node: DatanodeDescriptor): void {
+    node.lastHeardMs = this.#observe();
+    node.lastHeartbeatMs = this.#clock.monotonicMs();
+    node.lastHeartbeatTimeMs = this.#clock.nowMs();
+  }
+
+  #observe(): number {
+    const nowMs = this.#clock.monotonicMs();
+    this.#observedMs += Math.min(Math.max(0, nowMs - this.#lastLookMs), this.#maxGapMs);
+    this.#lastLookMs = nowMs;
+    return this.#observedMs;
+  }
+}
+
+function numberOfName(node: DatanodeDescriptor): number {
+  return Number(node.name.slice(2));
+}

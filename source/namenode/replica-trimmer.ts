@@ -1,0 +1,99 @@
+import type { Block } from '../protocol/block.js';
+import { blockStates, replicaFlags, replicaHas, replicaNode, withFlags, withoutFlags } from './block-map.js';
+import { type BlockRedundancy, isSolid } from './block-redundancy.js';
+import type { DatanodeDescriptor } from './datanode-descriptor.js';
+
+/**
+ * Decides which replicas are deleted: rotten ones and those of old generations once there are enough good ones, and the excess of
+ * blocks that have more than wanted. Only replicas that are good beyond doubt count as reasons, so the last good copy, and the last
+ * one of any kind, always stays.
+ */
+export class ReplicaTrimmer {
+  readonly #redundancy: BlockRedundancy;
+
+  constructor(redundancy: BlockRedundancy) {
+    this.#redundancy = redundancy;
+  }
+
+  /** Looks at up to `limit` blocks that may have something to delete; those where it is too early stay in the queue. */
+  trim(limit: number): void {
+    const { queue, map } = this.#redundancy;
+    const early: number[] = [];
+    for (let left = Math.min(limit, queue.excessCount); left > 0; left--) {
+      const entry = queue.takeExcess()!;
+      if (map.state(entry) === blockStates.complete && !this.#trimBlock(entry)) early.push(entry);
+    }
+    for (const entry of early) queue.enqueueExcess(entry);
+  }
+
+  /**
+   * So many solid replicas allow to delete what is worth less: two (or as many as wanted), for one might still be lost; fewer where no
+   * other node is left to make a second one on, as the bad replicas themselves take up the nodes.
+   */
+  isEnoughToDeleteBad(entry: number, badCount: number): boolean {
+    const { map, datanodes } = this.#redundancy;
+    const enough = Math.max(1, Math.min(map.replication(entry), 2, datanodes.countWith('live') - badCount));
+    return this.#redundancy.count(entry).solid >= enough;
+  }
+
+  /**
+   * Whether to go on with the deletion of a replica at the moment when it is ordered. If not, it counts as good again; where it was
+   * ordered before (`isRepeated`), and so may be gone, a full report is asked for instead.
+   */
+  isStillRight(node: DatanodeDescriptor, block: Block, isRepeated: boolean): boolean {
+    const { map } = this.#redundancy;
+    const entry = map.find(block.blockId);
+    if (entry < 0) return true;
+    if (map.state(entry) !== blockStates.complete) return false;
+    const counts = this.#redundancy.count(entry);
+    if (block.generationStamp < map.generationStamp(entry)) return counts.solid > 0;
+    const index = map.indexOfNode(entry, node.number);
+    // It was never counted here: left over from a pipeline that went on without this node.
+    if (index < 0) return counts.solid > 0;
+    const replica = map.replica(entry, index);
+    if (!replicaHas(replica, replicaFlags.deleting)) return false;
+    const isRight = replicaHas(replica, replicaFlags.corrupt) ? counts.solid > 0 : counts.solid >= map.replication(entry);
+    if (isRight) return true;
+    if (isRepeated) node.isReportWanted = true;
+    else this.#redundancy.putReplica(entry, node, withoutFlags(replica, replicaFlags.deleting));
+    return false;
+  }
+
+  /** True if nothing is left to do for this block now. */
+  #trimBlock(entry: number): boolean {
+    const { map, datanodes } = this.#redundancy;
+    const wanted = map.replication(entry);
+    const counts = this.#redundancy.count(entry);
+    if (counts.corrupt > 0 && this.isEnoughToDeleteBad(entry, counts.corrupt)) {
+      this.#order(entry, this.#replicasWhere(entry, (replica, node) => node.isAlive && replicaHas(replica, replicaFlags.corrupt) && !replicaHas(replica, replicaFlags.deleting)));
+      counts.corrupt = 0;
+    }
+    const excessCount = counts.solid - wanted;
+    if (excessCount > 0) {
+      const nodeOf = (replica: number) => datanodes.byNumber(replicaNode(replica));
+      const solid = this.#replicasWhere(entry, isSolid).sort((a, b) => nodeOf(a).remainingBytes - nodeOf(b).remainingBytes || nodeOf(b).usedFraction - nodeOf(a).usedFraction);
+      this.#order(entry, solid.slice(0, excessCount));
+    }
+    return counts.corrupt === 0 && counts.good - Math.max(0, excessCount) <= wanted;
+  }
+
+  #replicasWhere(entry: number, test: (replica: number, node: DatanodeDescriptor) => boolean): number[] {
+    const { map, datanodes } = this.#redundancy;
+    const found: number[] = [];
+    for (let index = 0; index < map.replicaCount(entry); index++) {
+      const replica = map.replica(entry, index);
+      if (test(replica, datanodes.byNumber(replicaNode(replica)))) found.push(replica);
+    }
+    return found;
+  }
+
+  #order(entry: number, replicas: readonly number[]): void {
+    const { map, datanodes } = this.#redundancy;
+    for (const replica of replicas) {
+      const node = datanodes.byNumber(replicaNode(replica));
+      if (!node.invalidations.add(map.block(entry))) continue;
+      map.setReplica(entry, map.indexOfNode(entry, node.number), withFlags(replica, replicaFlags.deleting));
+    }
+    this.#redundancy.recheck(entry);
+  }
+}
