@@ -14,14 +14,16 @@ import { StringDecoder } from 'node:string_decoder';
  */
 export class History {
   readonly #file: string;
+  readonly #maxEntries: number;
   #entries: string[] = [];
   #readOffset = 0;
   #rest = '';
   #decoder = new StringDecoder('utf8');
   #problem: string | undefined;
 
-  constructor(file: string) {
+  constructor(file: string, maxEntries = 10_000) {
     this.#file = file;
+    this.#maxEntries = maxEntries;
     this.refresh();
   }
 
@@ -110,12 +112,11 @@ export class History {
 
   #keep(added: string[]): void {
     if (added.length === 0) return;
-    this.#entries = [...this.#entries, ...added].slice(-maxEntries);
+    this.#entries = this.#maxEntries === 0 ? [] : [...this.#entries, ...added].slice(-this.#maxEntries);
   }
 }
 
 const maxReadBytes = 1024 * 1024;
-const maxEntries = 10_000;
 
 const escapeEntry = (line: string) => line.replaceAll('\\', '\\\\').replaceAll('\n', '\\n');
 const unescapeEntry = (text: string) => text.replace(/\\([\\n])/g, (_, character: string) => (character === 'n' ? '\n' : '\\'));

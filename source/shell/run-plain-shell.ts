@@ -30,7 +30,7 @@ class PlainShell {
 
   constructor(options: ShellOptions) {
     this.#options = options;
-    this.#history = new History(options.historyFile);
+    this.#history = new History(options.historyFile, options.settings?.historySize);
     this.#readline = createInterface({
       input: options.stdin,
       output: options.stdout,

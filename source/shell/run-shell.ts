@@ -11,7 +11,7 @@ import { layoutFrame } from './layout/frame-layout.js';
 import { colourLevel, createPaint } from './paint.js';
 import { Scrollback } from './scrollback.js';
 import { ShellController } from './shell-controller.js';
-import type { ShellOptions } from './shell-options.js';
+import { defaultSettings, type ShellOptions } from './shell-options.js';
 import { initialState } from './shell-state.js';
 import { ShellStore } from './shell-store.js';
 import { segment, type StyleName } from './styled-line.js';
@@ -32,19 +32,26 @@ export async function runInteractiveShell(options: ShellOptions): Promise<number
   delete process.env['CONTINUOUS_INTEGRATION'];
   const { LiveRegion } = await import('./live-region.js');
 
-  const glyphs = isUnicodeSupported() ? unicodeGlyphs : asciiGlyphs;
+  const { settings = defaultSettings } = options;
+  const glyphs = isUnicodeSupported() && !settings.ascii ? unicodeGlyphs : asciiGlyphs;
   const paint = createPaint(colourLevel(environment));
   const highlight = createHighlight(options.registry);
-  const history = new History(options.historyFile);
+  const history = new History(options.historyFile, settings.historySize);
   const startedMs = clock.nowMs();
   const size = { columns: stdout.columns || 80, rows: stdout.rows || 24 };
   const store = new ShellStore(
-    initialState({ ...size, promptLabel: `dfs:${session.workingDirectory}`, nameNodeAddress: options.nameNodeAddress, nowMs: clock.monotonicMs() }),
+    initialState({ ...size, promptLabel: `dfs:${session.workingDirectory}`, nameNodeAddress: options.nameNodeAddress, hasPanel: settings.panel, nowMs: clock.monotonicMs() }),
     clock,
   );
   const region = new LiveRegion({ stdin, stdout, view: { store, glyphs, paint, highlight } });
   const scrollback = new Scrollback({ region, stdout, clock, noNewlineSign: paint([segment(glyphs.enter, 'dim')]) });
-  const repaint = () => region.repaint((rowCount) => scrollback.lastLines(rowCount - layoutFrame(store.current, glyphs, highlight).lines.length - 1, store.current.size.columns));
+  const repaint = () =>
+    region.repaint((rowCount) => {
+      const { lines, cursor } = layoutFrame(store.current, glyphs, highlight);
+      // A terminal that shrinks drops rows below the cursor first, so that many lines more may have been on the screen: rather twice than never.
+      const rowsBelowCursor = cursor ? lines.length - cursor.y : 1;
+      return scrollback.lastLines(rowCount - lines.length - 1 + rowsBelowCursor, store.current.size.columns);
+    });
 
   const controller = new ShellController({
     options,
@@ -71,7 +78,7 @@ export async function runInteractiveShell(options: ShellOptions): Promise<number
       },
     },
   });
-  let signalCode = 0;
+  let isResizing = false;
   const terminal = new Terminal({
     stdin,
     stdout,
@@ -79,13 +86,20 @@ export async function runInteractiveShell(options: ShellOptions): Promise<number
     events: {
       onKey: (key) => controller.key(key),
       onPaste: (text) => controller.paste(text),
-      onResizeBegin: () => {
+      onResizeBegin: ({ columns, rows }) => {
+        const known = store.current.size;
+        // Only taller: every row is where it was, seen from the cursor, and Ink goes on by itself.
+        if (columns === known.columns && rows >= known.rows && !isResizing) return store.dispatch({ type: 'resized', columns, rows });
+        isResizing = true;
         scrollback.hold();
         region.mute();
       },
       onResizeEnd: ({ columns, rows }) => {
+        if (!isResizing) return;
+        isResizing = false;
         store.dispatch({ type: 'resized', columns, rows });
-        repaint();
+        // While raw bytes run there is no region; it comes back in the new size.
+        if (region.isMounted) repaint();
         scrollback.release();
       },
       onContinue: () => {
@@ -94,8 +108,7 @@ export async function runInteractiveShell(options: ShellOptions): Promise<number
         else region.mount();
       },
       onEnd: (signal) => {
-        signalCode = signal === 'SIGTERM' ? 143 : signal === 'SIGQUIT' ? 131 : 129;
-        void controller.leave(signalCode);
+        void controller.leave(signal === 'SIGTERM' ? 143 : signal === 'SIGQUIT' ? 131 : 129);
       },
     },
   });
@@ -133,7 +146,7 @@ export async function runInteractiveShell(options: ShellOptions): Promise<number
     return code;
   } finally {
     feeding.abort();
-    scrollback.flush();
+    scrollback.release();
     region.unmount();
     terminal.close();
     await new Promise<void>((resolve) => (stdout.destroyed ? resolve() : stdout.write('', () => resolve())));

@@ -3,6 +3,9 @@ import type { Clock, Timer } from '../base/clock.js';
 import type { LiveRegion } from './live-region.js';
 import { textWidth } from './styled-line.js';
 
+/** What the scrollback needs of the live region. */
+type Region = Pick<LiveRegion, 'mount' | 'unmount' | 'writeAbove'>;
+
 /** Lines wait this long for others, ms: each write above the live region erases and redraws it. */
 const batchMs = 20;
 /** A batch this large (UTF-16 units) is written at once, so that the queue stays small. */
@@ -16,8 +19,8 @@ const maxKeptLineLength = 4000;
  * terminal slows the writer.
  */
 export class Scrollback {
-  readonly #region: LiveRegion;
-  readonly #stdout: NodeJS.WriteStream;
+  readonly #region: Region;
+  readonly #stdout: Pick<NodeJS.WriteStream, 'write'>;
   readonly #clock: Clock;
   /** Set after raw bytes that did not end a line: shown so that nobody takes it for a newline of the file. */
   readonly #noNewlineSign: string;
@@ -28,7 +31,7 @@ export class Scrollback {
   #raw: { endsLine: boolean; needsReset: boolean } | undefined;
   #isHeld = false;
 
-  constructor(options: { region: LiveRegion; stdout: NodeJS.WriteStream; clock: Clock; noNewlineSign: string }) {
+  constructor(options: { region: Region; stdout: Pick<NodeJS.WriteStream, 'write'>; clock: Clock; noNewlineSign: string }) {
     this.#region = options.region;
     this.#stdout = options.stdout;
     this.#clock = options.clock;

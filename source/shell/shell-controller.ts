@@ -53,6 +53,7 @@ export class ShellController {
   #completion: { abort: AbortController } | undefined;
   #run: { abort: AbortController; input: LineInput; abandon: () => void; cancelledMs: number | undefined; ended: Promise<void> } | undefined;
   #isLeaving = false;
+  #exitCode = 0;
   #tickTimer: Timer | undefined;
 
   constructor(parts: {
@@ -103,8 +104,8 @@ export class ShellController {
 
   /** Cancels what runs, gives it time to clean up, and ends with `code`. */
   async leave(code: number): Promise<void> {
-    if (this.#isLeaving && !this.#run) return this.#end(code);
     this.#isLeaving = true;
+    this.#exitCode = code;
     this.#completion?.abort.abort();
     const run = this.#run;
     if (run) {
@@ -114,12 +115,12 @@ export class ShellController {
       await run.ended;
       patience.cancel();
     }
-    this.#end(code);
+    this.#end();
   }
 
-  #end(code: number): void {
+  #end(): void {
     this.#tickTimer?.cancel();
-    this.#finish(code);
+    this.#finish(this.#exitCode);
   }
 
   #type(typed: Typed): void {
@@ -262,7 +263,7 @@ export class ShellController {
     this.#refreshPrompt();
     this.#store.dispatch({ type: 'command-ended' });
     didEnd();
-    if (this.#isLeaving) return this.#end(0);
+    if (this.#isLeaving) return this.#end();
     this.#replayTypeAhead();
   }
 

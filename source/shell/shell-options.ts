@@ -22,7 +22,20 @@ export interface ShellOptions {
   nameNodeAddress: string;
   clock: Clock;
   environment: NodeJS.ProcessEnv;
+  settings?: ShellSettings;
 }
+
+/** What the user chose for good. */
+export interface ShellSettings {
+  /** The cluster's state above the prompt. */
+  panel: boolean;
+  /** Lines of the history that are looked at, 0 and up. */
+  historySize: number;
+  /** ASCII signs even where the terminal could show more. */
+  ascii: boolean;
+}
+
+export const defaultSettings: ShellSettings = { panel: true, historySize: 10_000, ascii: false };
 
 /** What could stand instead of [start, end) of the line; offsets in UTF-16 units. */
 export interface ShellCompletion {

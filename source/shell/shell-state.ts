@@ -28,6 +28,8 @@ export interface ShellState {
   readonly screen: readonly string[];
   readonly transfers: readonly Transfer[];
   readonly nameNodeAddress: string;
+  /** The user wants to see the cluster's state. */
+  readonly hasPanel: boolean;
   readonly feed: { state: 'connecting' | 'live' | 'lost'; wasLive: boolean };
   readonly health: ClusterHealth | undefined;
   readonly usage: ReadonlyMap<string, UsageTrend>;
@@ -79,7 +81,7 @@ export function drawDelayMs(event: ShellEvent): number {
   return 0;
 }
 
-export function initialState(options: { columns: number; rows: number; promptLabel: string; nameNodeAddress: string; nowMs: number }): ShellState {
+export function initialState(options: { columns: number; rows: number; promptLabel: string; nameNodeAddress: string; hasPanel: boolean; nowMs: number }): ShellState {
   return {
     size: { columns: options.columns, rows: options.rows },
     nowMs: options.nowMs,
@@ -95,6 +97,7 @@ export function initialState(options: { columns: number; rows: number; promptLab
     screen: [],
     transfers: [],
     nameNodeAddress: options.nameNodeAddress,
+    hasPanel: options.hasPanel,
     feed: { state: 'connecting', wasLive: false },
     health: undefined,
     usage: new Map(),

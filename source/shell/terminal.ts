@@ -14,7 +14,9 @@ export interface TerminalEvents {
   onKey(key: Key): void;
   /** A paste as one piece, newlines as `\n`. */
   onPaste(text: string): void;
-  onResizeBegin(): void;
+  /** At once, for each event of a resize. */
+  onResizeBegin(size: { columns: number; rows: number }): void;
+  /** When events have paused. */
   onResizeEnd(size: { columns: number; rows: number }): void;
   /** After a stop (Ctrl-Z) the process goes on: raw mode is back, the screen is anybody's. */
   onContinue(): void;
@@ -35,7 +37,6 @@ export class Terminal {
   #paste: string[] | undefined;
   #resizeTimer: Timer | undefined;
   #continueTimer: Timer | undefined;
-  #isStopped = false;
 
   constructor(options: { stdin: NodeJS.ReadStream; stdout: NodeJS.WriteStream; clock: Clock; events: TerminalEvents }) {
     this.#stdin = options.stdin;
@@ -98,7 +99,6 @@ export class Terminal {
    */
   stop(): void {
     this.restore();
-    this.#isStopped = true;
     process.kill(0, 'SIGTSTP');
     this.#continueTimer = this.#clock.setTimer(this.#onContinueSignal, 200);
   }
@@ -131,7 +131,7 @@ export class Terminal {
 
   #onResize = (): void => {
     this.#resizeTimer?.cancel();
-    this.#events.onResizeBegin();
+    this.#events.onResizeBegin(this.size);
     this.#resizeTimer = this.#clock.setTimer(() => this.#events.onResizeEnd(this.size), resizePauseMs);
   };
 
@@ -145,14 +145,9 @@ export class Terminal {
     this.#continueTimer?.cancel();
     this.#continueTimer = undefined;
     // A stop from outside (kill -STOP) leaves our modes to whoever took the terminal since: they are set again in any case.
-    this.#isStopped = false;
     this.#begin();
     this.#events.onContinue();
   };
-
-  get isStopped(): boolean {
-    return this.#isStopped;
-  }
 }
 
 const endSignals: NodeJS.Signals[] = ['SIGTERM', 'SIGHUP', 'SIGQUIT'];

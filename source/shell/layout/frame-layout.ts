@@ -65,14 +65,15 @@ function layoutRunning(state: ShellState, maxRows: number, isSmall: boolean, gly
   if (work.length === 0) work.push(busyLine(state, columns, glyphs));
   const keys = footerKeys(runningKeys, { isLineEmpty: true, hasSuggestion: false, hasHistory: false });
   const footer: StyledLine = [segment(' '), ...keys.flatMap(({ label, text }) => [segment(`[${label}]`, 'accent'), segment(` ${text}   `, 'dim')])];
-  const lines = [...work, footer, statusLine(state, columns, glyphs), ...heal];
-  if (isTroubled) lines.push(...nodeLines(state, columns, maxRows - lines.length, glyphs));
+  const lines = [...work, footer];
+  if (state.hasPanel) lines.push(statusLine(state, columns, glyphs), ...heal);
+  if (state.hasPanel && isTroubled) lines.push(...nodeLines(state, columns, maxRows - lines.length, glyphs));
   return { lines: lines.slice(0, maxRows), cursor: undefined };
 }
 
 /** The status line, the repair and the nodes, in at most `maxRows` rows. */
 function panelLines(state: ShellState, maxRows: number, glyphs: Glyphs): StyledLine[] {
-  if (maxRows < 1) return [];
+  if (maxRows < 1 || !state.hasPanel) return [];
   const { columns } = state.size;
   const lines = [statusLine(state, columns, glyphs), ...healLines(state, columns, glyphs)].slice(0, maxRows);
   return [...lines, ...nodeLines(state, columns, maxRows - lines.length, glyphs)];

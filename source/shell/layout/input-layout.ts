@@ -1,6 +1,6 @@
 import { escapeControls } from '../../base/text.js';
 import { graphemes } from '../graphemes.js';
-import { type Segment, segment, type StyledLine, type StyleName, textWidth, truncateMiddle } from '../styled-line.js';
+import { lineWidth, type Segment, segment, type StyledLine, type StyleName, textWidth, truncateMiddle } from '../styled-line.js';
 
 export interface InputLayout {
   readonly lines: StyledLine[];
@@ -21,7 +21,10 @@ export function layoutInput(options: {
   maxRows: number;
   continuation: string;
 }): InputLayout {
-  const { styledText, cursor, columns, maxRows, continuation } = options;
+  const { styledText, cursor, columns, maxRows } = options;
+  // A terminal too narrow for the prompt shows the text alone.
+  const prompt = lineWidth(options.prompt) < columns ? options.prompt : [];
+  const continuation = textWidth(options.continuation) < columns ? options.continuation : '';
   const rows: Segment[][] = [[]];
   let x = 0;
   let cursorAt: { x: number; y: number } | undefined;
@@ -37,8 +40,7 @@ export function layoutInput(options: {
     rows.push([]);
     x = 0;
   };
-  for (const piece of options.prompt) put(piece.text, textWidth(piece.text), piece.style);
-  if (x >= columns) wrap();
+  for (const piece of prompt) put(piece.text, textWidth(piece.text), piece.style);
   let offset = 0;
   for (const { text, style } of styledText) {
     for (const grapheme of graphemes(text)) {
@@ -49,7 +51,8 @@ export function layoutInput(options: {
         put(continuation, textWidth(continuation), 'dim');
         continue;
       }
-      const shown = escapeControls(grapheme);
+      let shown = escapeControls(grapheme);
+      if (textWidth(shown) > columns) shown = '?';
       const width = textWidth(shown);
       if (x + width > columns && x > 0) wrap();
       if (offset === cursor) cursorAt = { x, y: rows.length - 1 };
