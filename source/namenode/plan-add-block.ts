@@ -47,7 +47,7 @@ export function planAddBlock(
     answer: { kind: 'block', value: located },
     effects: () => {
       if (previous) blocks.commit(previous.block, previous.replicas, false);
-      blocks.addUnderConstruction({ blockId, generationStamp, inodeId, replication }, located.locations);
+      blocks.addUnderConstruction({ blockId, generationStamp, inodeId, replication, blockSizeBytes }, located.locations);
     },
   };
 }

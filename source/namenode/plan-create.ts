@@ -91,7 +91,7 @@ export function planCreate(scope: PlanScope, params: CreateParams): Plan<AnswerO
     },
     effects: () => {
       leases.add(inodeId, clientId, isTemporary);
-      if (block) blocks.addUnderConstruction({ ...block.block, inodeId, replication }, block.locations);
+      if (block) blocks.addUnderConstruction({ ...block.block, inodeId, replication, blockSizeBytes }, block.locations);
     },
   };
 }

@@ -1,0 +1,31 @@
+/** What a name node is told at its start; where a value is optional, what is right for nearly everybody stands beside it. */
+export interface NameNodeOptions {
+  /** host:port, for showing. */
+  readonly address: string;
+  /** Who runs the name node: nothing is refused to him. */
+  readonly superuser: string;
+  /** Make a name space in an empty store. One that holds a name space is never formatted again. Without it an empty store is refused. */
+  readonly isFormatWanted: boolean;
+  /** host:port each, in the order of config.json: dn1 is the first. */
+  readonly dataNodes: readonly string[];
+  readonly blockSizeBytes: number;
+  readonly replication: number;
+  readonly minReplication: number;
+  readonly heartbeatIntervalMs: number;
+  readonly staleNodeTimeoutMs: number;
+  readonly deadNodeTimeoutMs: number;
+  readonly blockReportIntervalMs: number;
+  readonly maxReplicationStreams: number;
+  readonly trashIntervalMinutes: number;
+  readonly isDurableClose: boolean;
+  readonly softLeaseLimitMs: number;
+  readonly hardLeaseLimitMs: number;
+  /** Members may do anything: `supergroup`. */
+  readonly supergroup?: string | undefined;
+  /** 1 h; 0: access times are not kept. */
+  readonly accessTimePrecisionMs?: number | undefined;
+  /** How long the answer to a call is kept for its retries: 10 min. */
+  readonly answersKeptMs?: number | undefined;
+  /** But at most so many edits: 1,000,000. */
+  readonly editsKept?: number | undefined;
+}
