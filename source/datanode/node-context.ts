@@ -1,0 +1,26 @@
+import type { Clock } from '../base/clock.js';
+import type { Logger } from '../base/log.js';
+import type { Block } from '../protocol/block.js';
+import type { BlockChannelConnector } from '../protocol/block-stream.js';
+import type { BlockStore } from '../storage/block-store.js';
+import type { NodeCounters } from './node-counters.js';
+import type { PacketBudget } from './packet-budget.js';
+import type { PacketBuffers } from './packet-buffers.js';
+
+/** What all block operations of a data node share. */
+export interface NodeContext {
+  readonly store: BlockStore;
+  readonly connector: BlockChannelConnector;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly counters: NodeCounters;
+  readonly budget: PacketBudget;
+  readonly buffers: PacketBuffers;
+  /** How long the next node of a pipeline may take for an answer; each one behind it adds `hopTimeoutMs`, so that the nearest one to a failure speaks first. */
+  readonly downstreamTimeoutMs: number;
+  readonly hopTimeoutMs: number;
+  /** A replica was finalized here. */
+  onReceived(block: Block, storageId: string): void;
+  /** Something speaks against a replica: it is to be checked, and put aside if it is rotten. */
+  onSuspect(block: Pick<Block, 'blockId' | 'generationStamp'>, reason: Error): void;
+}

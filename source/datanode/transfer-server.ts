@@ -1,0 +1,48 @@
+import { blockName } from '../protocol/block.js';
+import type { BlockChannel, TransferRequest } from '../protocol/block-stream.js';
+import { ChecksumError, InputOutputError } from '../protocol/errors.js';
+import { acceptance, refusal, RefusedError } from './channel-operation.js';
+import type { NodeContext } from './node-context.js';
+import { copyReplica, CopyTargetError } from './replica-copier.js';
+
+/** The TRANSFER operation: copies the begin of an own replica to a node that is to join its pipeline, and answers when it is there. */
+export class TransferServer {
+  readonly #node: NodeContext;
+  readonly #channel: BlockChannel;
+  readonly #request: TransferRequest;
+  readonly #abort = new AbortController();
+
+  constructor(node: NodeContext, channel: BlockChannel, request: TransferRequest) {
+    this.#node = node;
+    this.#channel = channel;
+    this.#request = request;
+  }
+
+  destroy(): void {
+    this.#abort.abort();
+    this.#channel.destroy();
+  }
+
+  async run(): Promise<boolean> {
+    const { block, token, target } = this.#request;
+    let answer: Buffer;
+    try {
+      await copyReplica(this.#node, { block, token, targets: [target], isFinal: false, signal: this.#abort.signal });
+      answer = acceptance({ chunkBytes: 0, offsetBytes: 0, replicaLengthBytes: block.lengthBytes });
+    } catch (error) {
+      const reason = error instanceof CopyTargetError ? reasonOf(error) : error;
+      this.#node.logger.warn(`transfer of ${blockName(block)} to ${target.name}: ${error instanceof Error ? error.message : String(error)}`);
+      if (error instanceof ChecksumError) this.#node.onSuspect(block, error);
+      answer = refusal(reason, error instanceof CopyTargetError ? target.datanodeUuid : this.#node.store.datanodeUuid);
+    }
+    if (this.#channel.isDestroyed) return false;
+    await this.#channel.write([answer]);
+    return true;
+  }
+}
+
+/** The typed error behind it where there is one; it crosses the wire. */
+function reasonOf(error: CopyTargetError): Error {
+  if (error.cause instanceof RefusedError) return error.cause.reason;
+  return new InputOutputError(error.message, { cause: error });
+}

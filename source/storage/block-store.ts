@@ -1,0 +1,152 @@
+import type { Block } from '../protocol/block.js';
+import type { StorageReport } from '../protocol/datanode-protocol.js';
+
+/**
+ * The replicas of one data node. Any number of blocks may be read and written at once.
+ *
+ * A replica is being written, by at most one writer, or finalized; rotten ones are quarantined: kept, and never served. At most one
+ * finalized and one being written exist of a block. The generation stamp of what there is of a block only rises (P9).
+ *
+ *                 create                          finalize
+ *      (nothing) --------> being written <---------------------> finalized
+ *                            | recover: newer generation          | quarantine
+ *      invalidate: from anywhere to nothing                       v
+ *                                                              quarantined
+ *
+ * Errors of all methods: ReplicaNotFoundError, StaleGenerationError (what is there is of another generation), NoSpaceError,
+ * OverloadedError (too many open replicas), ChecksumError (stored bytes or checksums are damaged), InputOutputError.
+ */
+export interface BlockStore {
+  readonly datanodeUuid: string;
+  /** Null until the first registration. */
+  readonly clusterId: string | null;
+  /** Binds an unbound store to its cluster, durably. ClusterMismatchError, and nothing is touched, if it belongs to another one. */
+  bindToCluster(clusterId: string): Promise<void>;
+
+  /**
+   * A new, empty replica. One being written of an older generation is given up for it, its writer stopped; a finalized one of an older
+   * generation stays until this one is finalized. StaleGenerationError if there is one of this generation or a newer one.
+   */
+  create(request: CreateReplica): Promise<ReplicaWriter>;
+  /**
+   * Takes a replica, being written or finalized, over for a new writer: its generation stamp rises to that of the request, it is cut to
+   * `keepBytes`, and its old writer, if it still runs, is stopped: all of it as one step towards every other call. When it resolves, and
+   * the request is durable, a power cut cannot bring the old generation back. StaleGenerationError unless the stamp rises, and unless
+   * the replica's is at least `previousGenerationStamp`. InputOutputError if it is shorter than `keepBytes`. After a failure what there was stays.
+   */
+  recover(request: RecoverReplica): Promise<ReplicaWriter>;
+  /**
+   * Ranged reads of a replica of exactly this generation, finalized or being written (then up to its visible length). ChecksumError
+   * if its checksum file is damaged, or belongs to another block (a file under a wrong name).
+   */
+  openReader(block: Pick<Block, 'blockId' | 'generationStamp'>): Promise<ReplicaReader>;
+  /** What is known without reading the disk; undefined if there is nothing. The newest where there are two. */
+  getReplica(blockId: number): ReplicaStatus | undefined;
+  /** Finalized replicas of a storage in rising order of block id. What comes or goes meanwhile is seen or not. */
+  finalizedReplicas(storageId: string): Iterable<Block>;
+  /** Replicas being written that have no writer: of writers that died, or of before a restart. */
+  abandonedReplicas(): Iterable<Block>;
+  /** Removes a replica being written of exactly this generation if it has no writer. False if there is none. */
+  discardAbandoned(block: Pick<Block, 'blockId' | 'generationStamp'>): Promise<boolean>;
+  /**
+   * Removes a replica of this generation or an older one; it is not found from here on. `newer` if there is one of a newer generation,
+   * which stays. Being written: its writer is stopped. Quarantined: removed. The space is given back a little later.
+   */
+  invalidate(block: Pick<Block, 'blockId' | 'generationStamp'>): Promise<{ outcome: 'removed'; storageId: string } | { outcome: 'absent' | 'newer' }>;
+  /** Reads a finalized replica wholly and compares it with its checksums. Changes nothing. */
+  verify(block: Pick<Block, 'blockId' | 'generationStamp'>, signal?: AbortSignal): Promise<VerifyOutcome>;
+  /** Puts a finalized replica of this generation aside: its bytes are kept and never served again. False if there is none. */
+  quarantine(block: Pick<Block, 'blockId' | 'generationStamp'>, reason: string): Promise<boolean>;
+  readStorages(): Promise<StorageReport[]>;
+  /** Stops writers (their replicas stay, being written), and gives the directories free. */
+  close(): Promise<void>;
+}
+
+export interface CreateReplica {
+  blockId: number;
+  generationStamp: number;
+  /** '': any. InputOutputError if this node has no such storage, or it failed. */
+  storageId: string;
+  chunkBytes: number;
+  /** fsync as promises.md says. */
+  isDurable: boolean;
+  /** A copy that means nothing until it is finalized: discarded if its writer ends before, and at the next start. */
+  isTemporary: boolean;
+}
+
+export interface RecoverReplica {
+  blockId: number;
+  generationStamp: number;
+  previousGenerationStamp?: number | undefined;
+  keepBytes: number;
+  isDurable: boolean;
+}
+
+export interface ReplicaStatus {
+  block: Block;
+  storageId: string;
+  state: 'finalized' | 'being-written' | 'quarantined';
+  visibleLengthBytes: number;
+}
+
+export interface ReplicaPacket {
+  /** Must be the writer's receivedBytes: packets follow each other. */
+  offsetBytes: number;
+  data: Uint8Array;
+  /** CRC-32 of each `chunkBytes` of `data`, u32 BE, checked by the caller. */
+  checksums: Buffer;
+  chunkBytes: number;
+  /** Nothing but `finalize` follows. */
+  isLast: boolean;
+}
+
+/**
+ * Writes one replica. After any failure only `close` is left. A disk error fails the replica for good: `close` then discards it (the
+ * space of a full disk is free again). A failed fsync is never repeated.
+ */
+export interface ReplicaWriter {
+  readonly blockId: number;
+  readonly generationStamp: number;
+  readonly storageId: string;
+  readonly chunkBytes: number;
+  /** Length with all packets that were appended, whether written yet or not. */
+  readonly receivedBytes: number;
+  /** What a power cut cannot take any more. */
+  readonly durableBytes: number;
+  /**
+   * Takes the next packet. Several may be on their way; they count in order. When it resolves, data and checksums are written (they
+   * survive the end of this process), and `data` and `checksums` may be reused. While a durable replica grows, it is synced in the background.
+   */
+  append(packet: ReplicaPacket): Promise<void>;
+  /** All nodes after this one have the first `lengthBytes` too: readers may see them. */
+  acknowledge(lengthBytes: number): void;
+  /** When it resolves, everything appended before the call is on disk for good, durable replica or not. */
+  sync(): Promise<void>;
+  /**
+   * Ends the replica: when it resolves, it is finalized, and, if durable, data, checksums, name and directory entry are on disk, in the
+   * order of promises.md. If it fails, the replica is discarded.
+   */
+  finalize(): Promise<Block>;
+  /**
+   * Gives the replica up: it stays, being written, for a `recover`, with what was written; a temporary one, and any if `isDiscarded`, is
+   * deleted. After finalize: nothing.
+   */
+  close(options?: { isDiscarded?: boolean }): Promise<void>;
+  /** Calls back once when another writer took over, or the replica was invalidated: with the error that every later call gets. */
+  onRevoked(callback: (reason: Error) => void): void;
+}
+
+export interface ReplicaReader {
+  readonly storageId: string;
+  readonly chunkBytes: number;
+  /** Length of the replica; of one being written, what is visible. */
+  readonly lengthBytes: number;
+  /**
+   * Fills `data` from `offsetBytes` (a multiple of chunkBytes), and `checksums` with the stored CRC-32 of each of its chunks. `data` ends at
+   * the end of a chunk or of the replica. Nothing is verified: whoever gets the bytes does. ChecksumError if the files are shorter.
+   */
+  read(range: { offsetBytes: number; data: Uint8Array; checksums: Buffer }): Promise<void>;
+  close(): Promise<void>;
+}
+
+export type VerifyOutcome = { outcome: 'intact' } | { outcome: 'absent' } | { outcome: 'rotten'; reason: string };

@@ -1,0 +1,53 @@
+import { join } from 'node:path';
+import type { ReplicaWriter } from './block-store.js';
+import type { Volume } from './volume.js';
+import { dataName, metaName } from './volume-layout.js';
+
+/** A replica that is not finalized, as the store remembers it; with or without a writer. */
+export class ReplicaBeingWritten {
+  readonly blockId: number;
+  readonly volume: Volume;
+  readonly isTemporary: boolean;
+  readonly chunkBytes: number;
+  generationStamp: number;
+  /** Data and checksums up to here are written. */
+  lengthBytes = 0;
+  /** CRC-32 of the incomplete chunk at the end; 0 if the length is whole chunks. */
+  tailCrc = 0;
+  /** What readers may see; at most lengthBytes. */
+  visibleLengthBytes = 0;
+  visibleTailCrc = 0;
+  /** What it takes of the disk, as far as it is counted. */
+  usedBytes = 0;
+  /** Stays set until the writer has let go of the files. */
+  writer: RevocableWriter | undefined;
+
+  constructor(fields: { blockId: number; generationStamp: number; volume: Volume; isTemporary: boolean; chunkBytes: number }) {
+    this.blockId = fields.blockId;
+    this.generationStamp = fields.generationStamp;
+    this.volume = fields.volume;
+    this.isTemporary = fields.isTemporary;
+    this.chunkBytes = fields.chunkBytes;
+  }
+
+  get directory(): string {
+    return this.volume.folder(this.isTemporary ? 'tmp' : 'rbw');
+  }
+
+  get dataPath(): string {
+    return join(this.directory, dataName(this.blockId));
+  }
+
+  get metaPath(): string {
+    return this.metaPathOf(this.generationStamp);
+  }
+
+  metaPathOf(generationStamp: number): string {
+    return join(this.directory, metaName(this.blockId, generationStamp));
+  }
+}
+
+export interface RevocableWriter extends ReplicaWriter {
+  /** Stops the writer; resolves when its files are closed and nothing of it touches the replica any more. */
+  revoke(reason: Error): Promise<void>;
+}

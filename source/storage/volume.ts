@@ -1,0 +1,284 @@
+import { dirname, join } from 'node:path';
+import type { Clock } from '../base/clock.js';
+import type { Logger } from '../base/log.js';
+import type { StorageReport } from '../protocol/datanode-protocol.js';
+import { StorageDamagedError } from '../protocol/errors.js';
+import { type Disk, type DiskLock, type DiskSpace, diskErrorCode, isAbsent } from './disk.js';
+import { isUnused, readIdentity, type VolumeIdentity, writeIdentity } from './volume-identity.js';
+import { dataName, finalizedSubdirectory, metaName, replicaFolders } from './volume-layout.js';
+
+export interface VolumeOptions {
+  disk: Disk;
+  directory: string;
+  clock: Clock;
+  logger: Logger;
+  /** Bytes of the disk that are not ours to fill. */
+  reservedBytes: number;
+}
+
+/** How old a look at the disk's free space may be before writing asks for another one. */
+const spaceAgeMs = 1000;
+
+/**
+ * One storage directory: whose it is, where its files are, how much it still takes, whether it works. It knows no blocks.
+ */
+export class Volume {
+  readonly directory: string;
+  readonly index: number;
+  readonly disk: Disk;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #reservedBytes: number;
+  readonly #lock: DiskLock;
+  #identity: VolumeIdentity;
+  #space: DiskSpace = { totalBytes: 0, availableBytes: 0 };
+  #spaceReadMs = 0;
+  #spaceReading: Promise<void> | undefined;
+  #writtenSinceBytes = 0;
+  #failure: string | undefined;
+  readonly #subdirectories = new Map<string, Promise<void>>();
+  readonly #directorySyncs = new Map<string, { running: Promise<void>; next: Promise<void> | undefined }>();
+  #trashSequence = 0;
+  #trashEmptying: Promise<void> | undefined;
+  #hasNewTrash = false;
+  #isClosed = false;
+  /** By replicas, finalized and being written. */
+  usedBytes = 0;
+
+  private constructor(options: VolumeOptions, index: number, lock: DiskLock, identity: VolumeIdentity) {
+    this.directory = options.directory;
+    this.disk = options.disk;
+    this.index = index;
+    this.#clock = options.clock;
+    this.#logger = options.logger;
+    this.#reservedBytes = options.reservedBytes;
+    this.#lock = lock;
+    this.#identity = identity;
+  }
+
+  /**
+   * Locks the directory and checks its identity; makes both in an empty one, with `newIdentity`. StorageLockedError,
+   * StorageDamagedError (an identity that is damaged, or missing beside other files), VersionMismatchError: nothing was touched then.
+   */
+  static async open(options: VolumeOptions, index: number, newIdentity: () => VolumeIdentity): Promise<Volume> {
+    const { disk, directory } = options;
+    await disk.makeDirectory(directory);
+    const lock = await disk.lock(directory);
+    try {
+      let identity = await readIdentity(disk, directory);
+      if (!identity) {
+        if (!(await isUnused(disk, directory))) {
+          throw new StorageDamagedError(`${directory} holds files but no VERSION: it is no storage directory of dfsh, or a damaged one; nothing was touched. Give an empty one`, { path: directory });
+        }
+        identity = newIdentity();
+        await writeIdentity(disk, directory, identity);
+        await syncAncestors(disk, directory);
+      }
+      for (const folder of Object.values(replicaFolders)) await disk.makeDirectory(join(directory, folder));
+      await disk.syncDirectory(directory);
+      const volume = new Volume(options, index, lock, identity);
+      await volume.refreshSpace();
+      return volume;
+    } catch (error) {
+      await lock.release();
+      throw error;
+    }
+  }
+
+  get identity(): Readonly<VolumeIdentity> {
+    return this.#identity;
+  }
+
+  get storageId(): string {
+    return this.#identity.storageId;
+  }
+
+  /** Why nothing is written here any more; undefined while it works. What can be read is still served. */
+  get failure(): string | undefined {
+    return this.#failure;
+  }
+
+  async bindToCluster(clusterId: string): Promise<void> {
+    const identity = { ...this.#identity, clusterId };
+    await writeIdentity(this.disk, this.directory, identity);
+    this.#identity = identity;
+  }
+
+  folder(name: keyof typeof replicaFolders): string {
+    return join(this.directory, replicaFolders[name]);
+  }
+
+  finalizedDirectory(blockId: number): string {
+    return join(this.folder('current'), finalizedSubdirectory(blockId));
+  }
+
+  finalizedPaths(blockId: number, generationStamp: number): { data: string; meta: string } {
+    const directory = this.finalizedDirectory(blockId);
+    return { data: join(directory, dataName(blockId)), meta: join(directory, metaName(blockId, generationStamp)) };
+  }
+
+  quarantinedPaths(blockId: number, generationStamp: number): string[] {
+    return [join(this.folder('quarantine'), dataName(blockId)), join(this.folder('quarantine'), metaName(blockId, generationStamp))];
+  }
+
+  /** Makes the directory for a finalized block, durably: after that a file in it needs but the sync of the directory itself. */
+  makeFinalizedDirectory(blockId: number): Promise<void> {
+    const path = this.finalizedDirectory(blockId);
+    let made = this.#subdirectories.get(path);
+    if (!made) {
+      made = (async () => {
+        await this.disk.makeDirectory(path);
+        await this.syncDirectory(join(path, '..'));
+        await this.syncDirectory(this.folder('current'));
+      })();
+      made.catch(() => this.#subdirectories.delete(path));
+      this.#subdirectories.set(path, made);
+    }
+    return made;
+  }
+
+  /**
+   * Syncs a directory, one fsync for everybody who asks meanwhile: those who come during one wait for the next, since the running one
+   * may have begun before their rename.
+   */
+  syncDirectory(path: string): Promise<void> {
+    const current = this.#directorySyncs.get(path);
+    if (!current) {
+      const entry = { running: this.disk.syncDirectory(path), next: undefined };
+      this.#directorySyncs.set(path, entry);
+      return entry.running.finally(() => this.#directorySyncEnded(path));
+    }
+    current.next ??= current.running.then(
+      () => this.#startNextSync(path),
+      () => this.#startNextSync(path),
+    );
+    return current.next;
+  }
+
+  #startNextSync(path: string): Promise<void> {
+    const running = this.disk.syncDirectory(path);
+    this.#directorySyncs.set(path, { running, next: undefined });
+    return running.finally(() => this.#directorySyncEnded(path));
+  }
+
+  #directorySyncEnded(path: string): void {
+    if (!this.#directorySyncs.get(path)?.next) this.#directorySyncs.delete(path);
+  }
+
+  /** What may still be written, the reserve taken off; as of the last look at the disk, less what was written since. */
+  get remainingBytes(): number {
+    if (this.#failure !== undefined) return 0;
+    return Math.max(0, this.#space.availableBytes - this.#reservedBytes - this.#writtenSinceBytes);
+  }
+
+  /** Counts bytes that are about to be written. False if they would eat into the reserve. */
+  async takeSpace(bytes: number): Promise<boolean> {
+    if (this.#clock.monotonicMs() - this.#spaceReadMs > spaceAgeMs) void this.refreshSpace();
+    if (this.remainingBytes < bytes) {
+      await this.refreshSpace();
+      if (this.remainingBytes < bytes) return false;
+    }
+    this.#writtenSinceBytes += bytes;
+    return true;
+  }
+
+  /** Looks at the disk. A failure leaves the last figures. */
+  refreshSpace(): Promise<void> {
+    this.#spaceReading ??= (async () => {
+      try {
+        this.#space = await this.disk.readSpace(this.directory);
+        this.#spaceReadMs = this.#clock.monotonicMs();
+        this.#writtenSinceBytes = 0;
+      } catch (error) {
+        this.#logger.warn(`${this.directory}: cannot ask for free space: ${String(error)}`);
+      } finally {
+        this.#spaceReading = undefined;
+      }
+    })();
+    return this.#spaceReading;
+  }
+
+  report(blockCount: number): StorageReport {
+    return {
+      storageId: this.storageId,
+      capacityBytes: Math.max(0, this.#space.totalBytes - this.#reservedBytes),
+      usedBytes: this.usedBytes,
+      remainingBytes: this.remainingBytes,
+      blockCount,
+      isFailed: this.#failure !== undefined,
+    };
+  }
+
+  /**
+   * To be told of every failed write: after EIO or EROFS it tries to write a small file, and takes the volume out if that fails too.
+   * One bad sector is one replica's misfortune, a disk that takes nothing any more is not.
+   */
+  async noteFailure(error: unknown): Promise<void> {
+    const code = diskErrorCode((error as { cause?: unknown }).cause ?? error);
+    if (this.#failure !== undefined || (code !== 'EIO' && code !== 'EROFS')) return;
+    const path = join(this.folder('tmp'), 'probe');
+    try {
+      const file = await this.disk.open(path, 'create');
+      try {
+        await file.write(Buffer.from('probe'), 0);
+        await file.dataSync();
+      } finally {
+        await file.close();
+      }
+      await this.disk.unlink(path);
+    } catch (probeError) {
+      this.#failure = String(probeError);
+      this.#logger.error(`${this.directory} takes no more writes; it is out of use until the next start`, probeError);
+    }
+  }
+
+  /** Moves a file to the trash; gone from where it was when it resolves. An absent file is fine. */
+  async discard(path: string): Promise<void> {
+    const target = join(this.folder('trash'), `${this.#clock.nowMs()}.${++this.#trashSequence}`);
+    try {
+      await this.disk.rename({ source: path, target });
+    } catch (error) {
+      if (isAbsent(error)) return;
+      throw error;
+    }
+    this.emptyTrash();
+  }
+
+  /** Unlinks what is in the trash, file after file, in the background. */
+  emptyTrash(): void {
+    this.#hasNewTrash = true;
+    this.#trashEmptying ??= this.#emptyTrash().finally(() => {
+      this.#trashEmptying = undefined;
+      if (this.#hasNewTrash && !this.#isClosed) this.emptyTrash();
+    });
+  }
+
+  async #emptyTrash(): Promise<void> {
+    const trash = this.folder('trash');
+    try {
+      while (this.#hasNewTrash) {
+        this.#hasNewTrash = false;
+        for (const { name } of await this.disk.readDirectory(trash)) {
+          if (this.#isClosed) return;
+          await this.disk.unlink(join(trash, name));
+        }
+      }
+      void this.refreshSpace();
+    } catch (error) {
+      // What stays is unlinked after the next deletion, or at the next start.
+      this.#logger.warn(`${trash} cannot be emptied: ${String(error)}`);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#trashEmptying;
+    await this.#spaceReading;
+    await this.#lock.release();
+  }
+}
+
+/** A new directory is durable when its parents' entries are. Parents that may not be opened were there before. */
+async function syncAncestors(disk: Disk, directory: string): Promise<void> {
+  for (let path = directory; dirname(path) !== path; path = dirname(path)) await disk.syncDirectory(dirname(path)).catch(() => {});
+}
