@@ -1,6 +1,7 @@
 import test from 'ava';
 import { crc32 } from '../../../source/base/checksum.js';
 import { Packet, packetBufferBytes, packetGeometry } from '../../../source/client/packet.js';
+import { PacketPool } from '../../../source/client/packet-pool.js';
 import { PacketQueue } from '../../../source/client/packet-queue.js';
 import { decodePacketHeader, frameTypes, packetChecksums, packetData } from '../../../source/protocol/block-stream.js';
 import { patternBytes } from '../../helpers/fake-cluster.js';
@@ -69,4 +70,20 @@ test('a buffer is given back once: acknowledged, and no write still reads from i
   t.deepEqual([queue.next()!.sequence, queue.next()!.sequence, queue.next()], [1, 2, undefined], 'what is not acknowledged is sent again');
   queue.discard();
   t.deepEqual(released, [0, 1, 2]);
+});
+
+test('the pool has a bound, and still nobody is without a first buffer', (t) => {
+  const pool = new PacketPool(2);
+  const first = pool.take({ isFirst: true })!;
+  t.truthy(pool.take({ isFirst: false }));
+  t.is(pool.take({ isFirst: false }), undefined);
+  t.truthy(pool.take({ isFirst: true }), 'a writer that holds none is never starved by those that do');
+  let wakeCount = 0;
+  pool.onGiven(() => wakeCount++);
+  const forget = pool.onGiven(() => (wakeCount += 10));
+  forget();
+  pool.give(first);
+  pool.give(Buffer.alloc(0));
+  t.is(wakeCount, 1);
+  t.truthy(pool.take({ isFirst: false }));
 });
