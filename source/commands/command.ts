@@ -1,3 +1,4 @@
+import type { Clock } from '../base/clock.js';
 import type { DfsClient } from '../client/client-api.js';
 import type { FileSystem, TransferProgress } from '../filesystem/file-system.js';
 import type { LocalCluster } from '../cluster/local-cluster.js';
@@ -11,6 +12,8 @@ export interface FlagSpec {
   isLong?: boolean;
   /** Takes the next word as its value, named so in the usage. */
   value?: string;
+  /** Takes letters joined to it (cp -p[topax]). */
+  letters?: string;
   summary: string;
 }
 
@@ -31,11 +34,37 @@ export interface CommandSpec {
   examples?: string[];
   /** The command changes or reads only this machine or this shell: no name node is needed. */
   needsNameNode?: false;
+  /**
+   * Where flags stand. `before`: one-dash flags before the operands (HDFS's file commands, the default). `anywhere`: after operands too
+   * (fsck, report). `lenient`: like `before`, but a word that is no flag of the command is an operand (chmod -w). `own`: the command
+   * gets every word as an operand (find). Flags with two dashes stand anywhere in all but the last.
+   */
+  flagParsing?: 'before' | 'anywhere' | 'lenient' | 'own';
+  /** One of HDFS's administration tools: every failure is 255, and its usage begins with `hdfs dfsadmin`. */
+  isAdmin?: true;
 }
 
 /** A command is one object. `run` resolves to the exit code; an error that it throws is printed and mapped by the dispatcher. */
 export interface Command extends CommandSpec {
   run(invocation: Invocation, context: CommandContext): Promise<number>;
+}
+
+/** What is known of a command before its code is loaded: enough to find it and to list it. */
+export interface CommandEntry {
+  readonly name: string;
+  readonly aliases: readonly string[];
+  readonly summary: string;
+  readonly group: CommandSpec['group'];
+  load(): Promise<Command>;
+}
+
+/** All commands, each loaded on its first use, so that a one-shot call pays for its own command only. */
+export interface CommandRegistry {
+  readonly entries: readonly CommandEntry[];
+  /** By name or alias, without a dash. */
+  find(name: string): CommandEntry | undefined;
+  /** Every command, in the order of `entries`: for completion and for the usage of all. */
+  loadAll(): Promise<readonly Command[]>;
 }
 
 export interface Invocation {
@@ -58,7 +87,8 @@ export interface CommandContext {
   /** stdin, where a command reads it (`put - /f`). */
   readonly input: AsyncIterable<Uint8Array>;
   /** For `help`, `watch` and others that run or list commands. */
-  readonly commands: readonly Command[];
+  readonly commands: CommandRegistry;
+  readonly clock: Clock;
 }
 
 /** What a shell keeps between commands. */
@@ -81,6 +111,8 @@ export interface Session {
 export interface OutputSink {
   out(line: string): void;
   err(line: string): void;
+  /** On stderr too, but nothing failed: `Moved: '/x' to trash at: ...`. Where there is none, `err` takes it. */
+  notice?(line: string): void;
   /** One object a line with --json; nothing otherwise. A command calls this for each thing it also says with `out`. */
   record(record: object): void;
   readonly isJson: boolean;
@@ -90,6 +122,11 @@ export interface OutputSink {
   progress(id: string, progress: OperationProgress): void;
   /** It ended: one summary line where a person watches (`✓ put my data.csv → ...`). */
   end(id: string, outcome: OperationOutcome): void;
+  /**
+   * Only where a person watches a screen that redraws itself, and that shows cluster events by itself (the Ink shell): `show` puts lines
+   * in place of those shown before, `keep` prints the last ones for good. Elsewhere a command prints each time (`watch`).
+   */
+  readonly screen?: { show(lines: readonly string[]): void; keep(): void } | undefined;
 }
 
 export interface OperationProgress extends TransferProgress {

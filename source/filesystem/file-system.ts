@@ -10,6 +10,8 @@ export interface FileSystemCapabilities {
 export interface CopyReadOptions {
   startBytes?: number | undefined;
   lengthBytes?: number | undefined;
+  /** Refuse devices, pipes and sockets, which a walk through a local tree must not open. */
+  isRegularOnly?: boolean | undefined;
   signal?: AbortSignal | undefined;
 }
 
@@ -18,13 +20,20 @@ export interface ByteSource {
   readonly status: FileStatus;
   /** Never empty; null at the end. Valid until `release`, to be called once each. */
   read(): Promise<{ bytes: Uint8Array; release(): void } | null>;
+  /** Where it spares a copy: fills `buffer` from its begin and resolves to how many bytes, 0 at the end. Not mixed with `read`. */
+  readInto?(buffer: Uint8Array): Promise<number>;
   close(): Promise<void>;
 }
 
-/** A file being written. Until `close` has resolved nothing stands under its name; after `abort`, nothing is left. */
+/**
+ * A file being written. Until `close` has resolved nothing that was there under its name has changed, except where the
+ * distributed file system writes without a `temporaryPath`: there the file under construction has the name. After `abort`,
+ * nothing of it is left. One call at a time.
+ */
 export interface ByteSink {
+  /** The bytes may be reused once it has resolved. */
   write(bytes: Uint8Array): Promise<void>;
-  /** A buffer to fill from its begin and then to `commit`: spares a copy. */
+  /** A buffer to fill from its begin and then to `commit` (0 is fine): spares a copy. */
   acquire(): Promise<Uint8Array>;
   commit(lengthBytes: number): Promise<void>;
   /** Names the blocks that are not at full replication yet. */
@@ -41,6 +50,8 @@ export interface CreateFileOptions {
   /** Write under this path, and rename to the real one in the closing transaction (`f._COPYING_`). */
   temporaryPath?: string | undefined;
   times?: { modificationTimeMs: number; accessTimeMs: number } | undefined;
+  /** How long the file is going to be, as far as known: for progress only. */
+  expectedLengthBytes?: number | undefined;
   signal?: AbortSignal | undefined;
   onProgress?: ((progress: TransferProgress) => void) | undefined;
 }
