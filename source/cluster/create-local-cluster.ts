@@ -247,7 +247,8 @@ class ProcessCluster implements LocalCluster {
     }
     onProgress?.(`starting ${node.name} on ${node.address}`);
     const { file, nameNode, dataDirectory } = this.#config;
-    const role = node.role === 'namenode' ? ['namenode'] : ['datanode', String(address.port)];
+    // An empty data directory is taken into use; one that holds a name space is never formatted again.
+    const role = node.role === 'namenode' ? ['namenode', '--format'] : ['datanode', String(address.port)];
     const args = [...role, ...(file === undefined ? [] : ['--config', file]), '--data-dir', dataDirectory, '--name-node', nameNode];
     const launched = await launchNode({ launch: this.#launch, args, directory: dataDirectory, logFile: node.logFile });
     state.processes.set(node.address, launched.identity);

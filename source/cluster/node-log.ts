@@ -36,7 +36,7 @@ function countNewlines(text: Buffer): number {
 export async function* followLines(path: string, { clock, signal }: { clock: Clock; signal: AbortSignal }): AsyncGenerator<string> {
   let file = await openIfThere(path);
   try {
-    let position = file ? (await file.stat()).size : 0;
+    let position = file ? await endOfLastLine(file) : 0;
     let identity = file ? (await file.stat()).ino : 0;
     let rest: Buffer = Buffer.alloc(0);
     while (!signal.aborted) {
@@ -66,6 +66,14 @@ export async function* followLines(path: string, { clock, signal }: { clock: Clo
   } finally {
     await file?.close();
   }
+}
+
+/** Bytes up to and with the last newline: a line that is being written is still to come as a whole. */
+async function endOfLastLine(file: FileHandle): Promise<number> {
+  const { size } = await file.stat();
+  const begin = Math.max(0, size - chunkBytes);
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(size - begin), 0, size - begin, begin);
+  return begin + buffer.subarray(0, bytesRead).lastIndexOf(10) + 1;
 }
 
 async function openIfThere(path: string): Promise<FileHandle | undefined> {
