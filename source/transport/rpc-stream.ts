@@ -50,6 +50,7 @@ class ServedStream implements RpcStream {
   #isFlushScheduled = false;
   /** Not reading: too many calls in flight, or too many answers not taken. */
   #isBlocked = false;
+  #isUnblocking = false;
   /** The peer has sent its last call. */
   #hasPeerEnded = false;
   /** We take no more calls. */
@@ -162,10 +163,13 @@ class ServedStream implements RpcStream {
   }
 
   #unblock(): void {
-    if (this.#socket.writableLength > maxUnsentBytes || this.#inFlight > this.#options.limits.maxCallsInFlight / 2 || !this.#isBlocked) return;
-    this.#isBlocked = false;
-    // Not within the answer of a call: its own caller may be this very loop.
+    const isClear = this.#socket.writableLength <= maxUnsentBytes && this.#inFlight <= this.#options.limits.maxCallsInFlight / 2;
+    if (!this.#isBlocked || !isClear || this.#isUnblocking) return;
+    this.#isUnblocking = true;
+    // Not within the answer of a call: its own caller may be the loop that reads the lines.
     process.nextTick(() => {
+      this.#isUnblocking = false;
+      this.#isBlocked = false;
       this.#readLines();
       if (!this.#isBlocked) this.#socket.resume();
       this.#endIfDone();
