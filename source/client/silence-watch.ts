@@ -9,8 +9,8 @@ const suspicionMs = 4000;
 const askAgainMs = 2000;
 /** Less than half of what a channel may stand still (transport), towards us and between any two nodes. */
 const signOfLifeMs = 15_000;
-/** Silence of a pipeline of one node that is a failure whatever the name node says; each further hop waits for its successor, so adds. */
-const limitOfOneMs = 20_000;
+/** Silence of a pipeline of one node that is a failure whatever the name node says. A hop waits 5 s longer for each one behind it; the first of three gives up after 40 s, and tells us whom it lost: before we give it up. */
+const limitOfOneMs = 35_000;
 const limitPerHopMs = 5000;
 
 export interface SilenceEvents {
