@@ -34,6 +34,8 @@ export class Overlay implements KeyValueTransaction {
   put(key: Key, value: Uint8Array): void {
     assert(this.#isOpen, 'a transaction is used only while its work runs');
     assert(key.length <= maxKeyBytes && keyPattern.test(key), 'a key has 1 to 1,900 bytes, the first of them 0x01 to 0xfe');
+    // Found out here it concerns this transaction alone; found out by the commit, its whole group.
+    assert(value instanceof Uint8Array, 'a value is bytes');
     this.changes.set(key, value);
   }
 

@@ -126,7 +126,7 @@ export function testKeyValueStore(test: TestFn, openStore: () => Promise<StoreUn
     t.deepEqual(everything(store), []);
   });
 
-  withStore('keys of 1,900 bytes and values of a megabyte are kept whole; longer, empty, reserved and wide keys are refused alone', async (t, { store }) => {
+  withStore('keys of 1,900 bytes and values of a megabyte are kept whole; longer, empty, reserved and wide keys, and values that are no bytes, are refused alone', async (t, { store }) => {
     const key = 'k' + '\xff'.repeat(1899);
     const value = Buffer.alloc(1 << 20, 'abc');
     const calls = [store.transact((transaction) => transaction.put(key, value))];
@@ -136,8 +136,12 @@ export function testKeyValueStore(test: TestFn, openStore: () => Promise<StoreUn
         transaction.put(bad, value);
       }));
     }
+    calls.push(store.transact((transaction) => {
+      transaction.put('half', bytes('done'));
+      transaction.put('no bytes', 'text' as never);
+    }));
     const results = await Promise.allSettled(calls);
-    t.deepEqual(results.map(({ status }) => status), ['fulfilled', ...Array<string>(5).fill('rejected')]);
+    t.deepEqual(results.map(({ status }) => status), ['fulfilled', ...Array<string>(6).fill('rejected')]);
     t.true(Buffer.from(store.get(key)!).equals(value));
     t.true(Buffer.from([...store.range(wholeRange)][0]![1]).equals(value));
     t.is(store.get('half'), undefined);

@@ -5,7 +5,7 @@ import { openLmdbStore } from '../../source/storage/lmdb-store.js';
 // A program for tests that kill it: writes pairs of records as fast as it can and prints the number of each that is durable.
 const store = await openLmdbStore({ directory: process.argv[2]!, logger: silentLogger });
 void store.failed.then((error) => {
-  process.stdout.write(`failed: ${error.message}\n`, () => process.exit(1));
+  process.stdout.write(`failed: ${error.message}\n`, () => process.exit(3));
 });
 let next = Number(process.argv[3]);
 const write = async () => {

@@ -72,6 +72,9 @@ test('a failed commit rejects its whole group and all that come later, says so, 
     t.regex(error!.message, /EIO: i\/o error, fsync/);
   }
   t.is((await store.failed).name, 'StorageDamagedError');
+  let hasRun = false;
+  await t.throwsAsync(store.transact(() => (hasRun = true)), { name: 'StorageDamagedError' });
+  t.false(hasRun);
   t.deepEqual([...store.range(wholeRange)].map(([key]) => key), ['a']);
   t.is(held.length, 2);
   await store.close();
