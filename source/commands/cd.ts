@@ -8,7 +8,7 @@ export const command: Command = {
   summary: 'Change the working directory',
   usage: '[<dir>]',
   flags: [],
-  arguments: [{ name: 'dir', kind: 'remote-path', isOptional: true }],
+  arguments: [{ name: 'dir', kind: 'remote-path', isOptional: true, isDirectory: true }],
   description: 'Paths without a slash at their begin start from there. Without a directory, back to /user/NAME.',
   examples: ['cd /logs', 'cd ..'],
   async run(invocation, context) {

@@ -3,7 +3,7 @@ import type { DfsClient } from '../client/client-api.js';
 import type { FileSystem, TransferProgress } from '../filesystem/file-system.js';
 import type { LocalCluster } from '../cluster/local-cluster.js';
 
-/** How an argument completes, and what its usage text calls it. */
+/** How an argument completes. A `text` whose name is `up | down | status` is one of these words. */
 export type ArgumentKind = 'remote-path' | 'local-path' | 'text' | 'number' | 'node' | 'command';
 
 export interface FlagSpec {
@@ -28,7 +28,14 @@ export interface CommandSpec {
   usage: string;
   flags: FlagSpec[];
   /** In order; the last one repeats if `...`. */
-  arguments: { name: string; kind: ArgumentKind; isOptional?: boolean; isRepeated?: boolean }[];
+  arguments: {
+    name: string;
+    kind: ArgumentKind;
+    isOptional?: boolean;
+    isRepeated?: boolean;
+    /** Of a path: only directories complete. */
+    isDirectory?: boolean;
+  }[];
   /** Longer help: a paragraph, and examples. */
   description?: string;
   examples?: string[];

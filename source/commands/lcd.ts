@@ -9,7 +9,7 @@ export const command: Command = {
   summary: 'Change the local directory',
   usage: '[<localdir>]',
   flags: [],
-  arguments: [{ name: 'localdir', kind: 'local-path', isOptional: true }],
+  arguments: [{ name: 'localdir', kind: 'local-path', isOptional: true, isDirectory: true }],
   description: 'Local paths of put, get and lls start from there. Without a directory, to the home directory.',
   needsNameNode: false,
   async run(invocation, context) {

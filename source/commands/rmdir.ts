@@ -9,7 +9,7 @@ export const command: Command = {
   summary: 'Remove empty directories',
   usage: '[--ignore-fail-on-non-empty] <dir> ...',
   flags: [{ name: 'ignore-fail-on-non-empty', isLong: true, summary: 'Do not mind directories that are not empty' }],
-  arguments: [{ name: 'dir', kind: 'remote-path', isRepeated: true }],
+  arguments: [{ name: 'dir', kind: 'remote-path', isRepeated: true, isDirectory: true }],
   async run(invocation, context) {
     const run = new PathRun(invocation, context);
     await run.eachPath(invocation.operands, async (item) => {

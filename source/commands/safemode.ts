@@ -14,7 +14,7 @@ export const command: Command = {
   usage: 'enter | leave | get | wait | forceExit',
   flags: [],
   isAdmin: true,
-  arguments: [{ name: 'action', kind: 'text' }],
+  arguments: [{ name: 'enter | leave | get | wait | forceExit', kind: 'text' }],
   description: 'In safe mode nothing can be changed. A name node starts in it, until its data nodes have reported their blocks; wait waits for its end.',
   examples: ['safemode get', 'safemode wait && put a /a'],
   async run(invocation, context) {
