@@ -73,7 +73,6 @@ export async function runInteractiveShell(options: ShellOptions): Promise<number
       },
       suspend() {
         scrollback.flush();
-        region.unmount();
         terminal.stop();
       },
     },
@@ -107,6 +106,7 @@ export async function runInteractiveShell(options: ShellOptions): Promise<number
         if (region.isMounted) repaint();
         else region.mount();
       },
+      onRestore: () => region.unmount(),
       onEnd: (signal) => {
         void controller.leave(signal === 'SIGTERM' ? 143 : signal === 'SIGQUIT' ? 131 : 129);
       },
@@ -147,7 +147,6 @@ export async function runInteractiveShell(options: ShellOptions): Promise<number
   } finally {
     feeding.abort();
     scrollback.release();
-    region.unmount();
     terminal.close();
     await new Promise<void>((resolve) => (stdout.destroyed ? resolve() : stdout.write('', () => resolve())));
   }

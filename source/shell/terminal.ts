@@ -20,6 +20,8 @@ export interface TerminalEvents {
   onResizeEnd(size: { columns: number; rows: number }): void;
   /** After a stop (Ctrl-Z) the process goes on: raw mode is back, the screen is anybody's. */
   onContinue(): void;
+  /** The terminal is about to be put back, whatever the reason: the shell's rows are to be taken from it, at once. */
+  onRestore(): void;
   /** The terminal hung up, or a signal asks the process to end: 'SIGTERM', 'SIGHUP'; undefined where stdin ended or stdout broke. */
   onEnd(signal: NodeJS.Signals | undefined): void;
 }
@@ -86,6 +88,7 @@ export class Terminal {
     if (!this.#isRaw) return;
     this.#isRaw = false;
     try {
+      this.#events.onRestore();
       if (!this.#stdout.destroyed) this.#stdout.write(bracketedPasteOff + showCursor);
       this.#stdin.setRawMode(false);
     } catch {

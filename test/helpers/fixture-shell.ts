@@ -28,6 +28,8 @@ const commands: Record<string, FixtureCommand> = {
   cat: { summary: 'raw bytes', run: async (words, { sink }) => (await sink.write(Buffer.from(words.join(' ').replaceAll('|', '\n'))), 0) },
   cd: { summary: 'change the directory', run: async ([path = '/'], { session }) => ((session.workingDirectory = path), 0) },
   exit: { summary: 'leave', run: async (_, { session }) => (session.exit?.(), 0) },
+  killme: { summary: 'send a signal to this shell', run: async ([name], { signal }) => (process.kill(process.pid, `SIG${name}`), sleep(systemClock, 60_000, signal).catch(() => {}), 0) },
+  crash: { summary: 'break the program', run: async () => (setTimeout(() => { throw new Error('a bug'); }, 1), new Promise(() => {})) },
   wait: { summary: 'until it is cancelled', run: async (_, { signal, sink }) => sleep(systemClock, 60_000, signal).then(() => 0, () => (sink.err('wait: cancelled'), 130)) },
   read: {
     summary: 'echo the input',

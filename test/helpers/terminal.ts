@@ -32,7 +32,7 @@ export class TerminalSession {
     const wanted = { ...process.env, TERM: 'xterm-256color', CI: 'false', NO_COLOR: undefined, FORCE_COLOR: undefined, LINES: undefined, COLUMNS: undefined, ...options.env };
     for (const [name, value] of Object.entries(wanted)) if (value !== undefined) env[name] = value;
     this.#xterm = new Terminal({ cols: columns, rows, scrollback: 5000, allowProposedApi: true });
-    this.#pty = spawn(options.command ?? process.execPath, options.args, { name: 'xterm-256color', cols: columns, rows, cwd: options.cwd ?? process.cwd(), env });
+    this.#pty = spawn(options.command ?? process.execPath, options.args, { name: env['TERM'], cols: columns, rows, cwd: options.cwd ?? process.cwd(), env });
     this.#pty.onData((data) => {
       this.#raw.push(data);
       this.#pendingWrites++;
@@ -61,13 +61,13 @@ export class TerminalSession {
   /** What is on the screen, a string a row, without blanks at their ends. */
   screen(): string[] {
     const buffer = this.#xterm.buffer.active;
-    return Array.from({ length: this.#xterm.rows }, (_, row) => buffer.getLine(buffer.baseY + row)?.translateToString(true) ?? '');
+    return Array.from({ length: this.#xterm.rows }, (_, row) => buffer.getLine(buffer.baseY + row)?.translateToString(true).trimEnd() ?? '');
   }
 
   /** The scrollback and the screen. */
   everything(): string[] {
     const buffer = this.#xterm.buffer.active;
-    return Array.from({ length: buffer.length }, (_, row) => buffer.getLine(row)?.translateToString(true) ?? '');
+    return Array.from({ length: buffer.length }, (_, row) => buffer.getLine(row)?.translateToString(true).trimEnd() ?? '');
   }
 
   get scrollbackLength(): number {
@@ -115,7 +115,7 @@ export class TerminalSession {
   }
 
   /** Waits for the condition; `what` says it in the failure. */
-  async waitFor(condition: () => boolean, what: string, timeoutMs = 15_000): Promise<void> {
+  async waitFor(condition: () => boolean, what: string, timeoutMs = 30_000): Promise<void> {
     if (this.#pendingWrites === 0 && condition()) return;
     await new Promise<void>((resolve, reject) => {
       const done = (end: () => void) => {
