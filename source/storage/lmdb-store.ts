@@ -34,7 +34,7 @@ const headerKey = '\0header';
 const defaultMapSize = 2 ** 40;
 const defaultMinFreeBytes = 64 * 1024 * 1024;
 /** For reading over a store that was not closed in good order: restarts after a kill are to stay quick. */
-const checkBudgetMs = 150;
+const checkBudgetMs = 40;
 const markerName = 'clean-shutdown';
 
 /**
