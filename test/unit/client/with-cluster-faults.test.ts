@@ -22,15 +22,18 @@ async function flipByte(file: string, position: number): Promise<void> {
   await handle.close();
 }
 
-/** Writes packet by packet, and kills a node of the pipeline before packet `killAt`. */
-async function writeAndKill(cluster: MiniCluster, client: DfsClient, bytes: Buffer, options: { killAt: number; hop: number; blockSizeBytes: number }): Promise<{ killed: string; degraded: unknown[] }> {
+/**
+ * Writes packet by packet, and kills a node of the pipeline before packet `killAt`, when all before the `unacknowledged` last of them
+ * have been acknowledged: so in the middle of a block its pipeline must be recovered, not replaced.
+ */
+async function writeAndKill(cluster: MiniCluster, client: DfsClient, bytes: Buffer, options: { killAt: number; hop: number; blockSizeBytes: number; unacknowledged: number }): Promise<{ killed: string; degraded: unknown[] }> {
   let progress: WriteProgress | undefined;
   const writer = await client.openWriter('/f', { blockSizeBytes: options.blockSizeBytes, onProgress: (now) => (progress = now) });
   const packetBytes = 512 * 1024;
   let killed = '';
   for (let at = 0, index = 0; at < bytes.length; at += packetBytes, index++) {
     if (index === options.killAt) {
-      await waitUntil(() => (progress?.pipeline.length ?? 0) > options.hop);
+      await waitUntil(() => (progress?.pipeline.length ?? 0) > options.hop && progress!.acknowledgedBytes >= at - options.unacknowledged * packetBytes);
       killed = progress!.pipeline[options.hop]!;
       await cluster.node(killed).kill();
     }
@@ -45,7 +48,7 @@ for (const hop of [0, 1, 2]) {
     const cluster = await MiniCluster.start(t, { dataNodeCount: 4, blockSizeBytes: 8 * megabyte });
     const client = cluster.client();
     const bytes = patternBytes(12 * megabyte + 333, hop);
-    const { killed } = await writeAndKill(cluster, client, bytes, { killAt: 9, hop, blockSizeBytes: 8 * megabyte });
+    const { killed } = await writeAndKill(cluster, client, bytes, { killAt: 9, hop, blockSizeBytes: 8 * megabyte, unacknowledged: hop });
     t.true((await readFile(client, '/f')).equals(bytes));
     await cluster.waitFor((health) => health.datanodes.find((node) => node.name === killed)?.state === 'dead' && health.blocks.underReplicated === 0 && health.repair.totalBlocks === 0);
     for await (const { block, offsetBytes } of client.blocks('/f')) {
@@ -62,7 +65,7 @@ test('nodes die at random packets, again and again, and come back: every file is
   const client = cluster.client();
   for (let round = 0; round < 12; round++) {
     const bytes = patternBytes(megabyte + random.integer(5 * megabyte), round);
-    const { killed, degraded } = await writeAndKill(cluster, client, bytes, { killAt: random.integer(Math.ceil(bytes.length / (512 * 1024) - 1)) + 1, hop: random.integer(3), blockSizeBytes: 2 * megabyte });
+    const { killed, degraded } = await writeAndKill(cluster, client, bytes, { killAt: random.integer(Math.ceil(bytes.length / (512 * 1024) - 1)) + 1, hop: random.integer(3), blockSizeBytes: 2 * megabyte, unacknowledged: random.integer(4) });
     t.true((await readFile(client, '/f')).equals(bytes), `round ${round}, ${killed} killed, degraded ${JSON.stringify(degraded)}`);
     await cluster.node(killed).start();
     await client.delete('/f');
