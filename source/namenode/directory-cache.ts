@@ -14,7 +14,7 @@ export interface CachedDirectory {
  * costs two keys, not everything below.
  *
  * The same entries serve reads, which see what is durable, and transactions, which see more. They may differ about a key only from
- * the edit that changes it until its commit has settled. For that time the key is suspended: it is neither answered nor taken, so that
+ * the edit that changes it until its commit has settled. For that time the key is suspended: it is out of the cache and is not taken, so that
  * a read in between cannot bring the old directory back (measured: without this it did, every time).
  */
 export class DirectoryCache {
@@ -30,7 +30,6 @@ export class DirectoryCache {
 
   get(parentId: number, name: string): CachedDirectory | undefined {
     const key = entryKey(parentId, name);
-    if (this.#suspended.has(key)) return undefined;
     const young = this.#young.get(key);
     if (young) return young;
     const old = this.#old.get(key);
