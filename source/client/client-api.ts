@@ -90,8 +90,8 @@ export interface WriteOptions {
   blockSizeBytes?: number | undefined;
   /** Deleted, not closed, when this client dies. */
   temporary?: boolean | undefined;
-  /** The file is known to stay empty: no block is asked for. */
-  isEmpty?: boolean | undefined;
+  /** How long the file will be, where that is known: for one of 0 bytes no block is asked for. Another length is no error. */
+  lengthHintBytes?: number | undefined;
   signal?: AbortSignal | undefined;
   /** Called often; the caller throttles what it draws. */
   onProgress?: ((progress: WriteProgress) => void) | undefined;

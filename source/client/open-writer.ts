@@ -50,7 +50,7 @@ export async function openWriter(environment: WriterEnvironment, path: string, o
         permission: options.permission ?? defaultFilePermission,
         overwrite: options.overwrite ?? false,
         createParents: options.createParents ?? false,
-        withBlock: !options.isEmpty,
+        withBlock: options.lengthHintBytes !== 0,
         ...(options.replication === undefined ? {} : { replication: options.replication }),
         ...(options.blockSizeBytes === undefined ? {} : { blockSizeBytes: options.blockSizeBytes }),
         ...(options.temporary === undefined ? {} : { temporary: options.temporary }),

@@ -18,10 +18,17 @@ test('a small file takes two calls of the name node, its rename included', async
 
 test('an empty file that is known to be empty takes no block', async (t) => {
   const cluster = new FakeCluster();
-  const writer = await cluster.client().openWriter('/empty', { isEmpty: true });
+  const writer = await cluster.client().openWriter('/empty', { lengthHintBytes: 0 });
   await writer.close();
   t.deepEqual(cluster.methods().filter((method) => method !== 'fs.getServerDefaults'), ['fs.create', 'fs.complete']);
   t.deepEqual(cluster.files.get('/empty')!.blocks, []);
+});
+
+test('a file that was said to be empty and is not is written all the same', async (t) => {
+  const cluster = new FakeCluster();
+  const bytes = patternBytes(2500);
+  await writeFile(cluster.client(), '/f', bytes, { lengthHintBytes: 0, blockSizeBytes: 1000 });
+  t.true(cluster.contentOn('/f', cluster.nodes[0]!).equals(bytes));
 });
 
 test('a file that turns out to be empty needs no data node, and its block goes with its close', async (t) => {
