@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.js';
 import { type BlockChannel, type BlockChannelConnector, encodeControl, type Frame, frameTypes, type StatusMessage, type TransferRequest, type WriteRequest } from '../protocol/block-stream.js';
-import { fromWireError, InputOutputError, toWireError } from '../protocol/errors.js';
+import { fromWireError, InputOutputError, toWireError, UnavailableError } from '../protocol/errors.js';
 
 /** The other end, or a node behind it, refused an operation. */
 export class RefusedError extends Error {
@@ -18,10 +18,24 @@ export class RefusedError extends Error {
 
 type Request = { type: typeof frameTypes.write; body: WriteRequest } | { type: typeof frameTypes.transfer; body: TransferRequest };
 
+/** Tries on channels of the pool that turn out to be closed by the other end. */
+const maxTries = 3;
+
 /** Connects, sends a request, and resolves when it is accepted. RefusedError, UnavailableError, InputOutputError; the channel is destroyed then. */
 export async function openOperation(connector: BlockChannelConnector, address: string, request: Request, options: { clock: Clock; timeoutMs: number; signal: AbortSignal }): Promise<BlockChannel> {
+  for (let attempt = 1; ; attempt++) {
+    const channel = await connector.connect(address, { signal: options.signal });
+    try {
+      return await sendRequest(channel, address, request, options);
+    } catch (error) {
+      channel.destroy();
+      if (!(error instanceof UnavailableError) || attempt === maxTries) throw error;
+    }
+  }
+}
+
+async function sendRequest(channel: BlockChannel, address: string, request: Request, options: { clock: Clock; timeoutMs: number; signal: AbortSignal }): Promise<BlockChannel> {
   const { clock, timeoutMs, signal } = options;
-  const channel = await connector.connect(address, { signal });
   const onAbort = () => channel.destroy();
   signal.addEventListener('abort', onAbort, { once: true });
   try {
@@ -34,9 +48,6 @@ export async function openOperation(connector: BlockChannelConnector, address: s
     if (!status) throw new InputOutputError(`${address} answered a block operation with something that is no status`);
     if (!status.ok) throw new RefusedError(fromWireError(status.error), status.badDatanode);
     return channel;
-  } catch (error) {
-    channel.destroy();
-    throw error;
   } finally {
     signal.removeEventListener('abort', onAbort);
   }

@@ -6,7 +6,8 @@
  * `code` (ENOENT, ENOSPC, EIO, EMFILE, EROFS, ...): see diskErrorCode.
  *
  * What a power cut leaves: of a file what was written before its last dataSync; of a directory the entries as they were at its last
- * syncDirectory. Anything later may be there, wholly or in part, or not.
+ * syncDirectory. Anything later may be there, in part, or not; but a rename is there wholly, in both directories, or not at all,
+ * and so is each sector of 512 bytes that is written.
  */
 export interface Disk {
   /** `create` makes the file, or empties the one that is there; `write` and `read` need it to exist. */

@@ -183,8 +183,9 @@ export class LocalBlockStore implements BlockStore, WriterHost {
     volume.usedBytes += keepBytes - replica.usedBytes;
     replica.usedBytes = keepBytes;
     if (isDurable) await volume.syncDirectory(replica.directory);
-    if (isDurable && !isOpen) await volume.syncDirectory(volume.finalizedDirectory(blockId));
     await volume.discard(source.metaPath);
+    // Else the old checksum file could come back, when the new data is in its place again.
+    if (isDurable && !isOpen) await volume.syncDirectory(volume.finalizedDirectory(blockId));
     const syncedSlot = isDurable && keepBytes % replica.chunkBytes !== 0 ? 0 : undefined;
     return this.#openWriter(replica, 'write', { endBytes: keepBytes, tailCrc, tableCrc, hasHeader: true, syncedSlot }, request);
   }
@@ -242,7 +243,11 @@ export class LocalBlockStore implements BlockStore, WriterHost {
       if (older && older.generationStamp >= generationStamp) throw stale(`${blockName(replica)} is not needed: there is generation ${older.generationStamp}`, blockId);
       await writer.completeFiles();
       await volume.makeFinalizedDirectory(blockId);
-      if (older) await this.#discardFinalized(blockId, older);
+      if (older) {
+        await this.#discardFinalized(blockId, older);
+        // Else a power cut could leave the new bytes beside the old checksums.
+        if (writer.isDurable) await volume.syncDirectory(volume.finalizedDirectory(blockId));
+      }
       const target = volume.finalizedPaths(blockId, generationStamp);
       // The data last: with it in its place the replica is whole.
       await this.#disk.rename({ source: replica.metaPath, target: target.meta });

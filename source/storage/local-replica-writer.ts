@@ -6,7 +6,7 @@ import type { ReplicaPacket } from './block-store.js';
 import { ChunkGrid, type GridStep } from './chunk-grid.js';
 import type { DiskFile } from './disk.js';
 import type { ReplicaBeingWritten, RevocableWriter } from './replica-being-written.js';
-import { checksumAt, encodeMetaHeader, encodeTailSlot, tailSlotAt, tailSlotCount } from './replica-meta.js';
+import { checksumAt, encodeMetaHeader, encodeTailSlot, encodeTailSlots, tailSlotAt, tailSlotCount } from './replica-meta.js';
 import { storageError } from './storage-error.js';
 
 /** What a writer needs of the store that it belongs to. */
@@ -142,7 +142,7 @@ export class LocalReplicaWriter implements RevocableWriter {
     const { volume } = this.replica;
     const writes: Promise<void>[] = [];
     if (!isLast) {
-      if (!this.#hasHeader) writes.push(this.#meta.write(Buffer.concat([this.#header(), step.checksums]), 0));
+      if (!this.#hasHeader) writes.push(this.#meta.write(Buffer.concat([this.#header(), encodeTailSlots(undefined), step.checksums]), 0));
       else if (step.checksums.length > 0) writes.push(this.#meta.write(step.checksums, checksumAt(step.firstChunk)));
       this.#hasHeader = true;
     }
@@ -248,12 +248,12 @@ export class LocalReplicaWriter implements RevocableWriter {
     if (this.isDurable) await this.#data.dataSync();
     const { tail, header } = this.#finalChecksums();
     const rest = Buffer.concat([this.#lastChecksums?.bytes ?? Buffer.alloc(0), tail]);
-    const firstChunk = Math.ceil(this.#grid.endBytes / this.chunkBytes) - rest.length / 4;
-    if (firstChunk === 0) {
-      await this.#meta.write(Buffer.concat([header, rest]), 0);
+    if (!this.#hasHeader) {
+      await this.#meta.write(Buffer.concat([header, encodeTailSlots(undefined), rest]), 0);
     } else {
-      await this.#meta.write(header, 0);
+      const firstChunk = Math.ceil(this.#grid.endBytes / this.chunkBytes) - rest.length / 4;
       if (rest.length > 0) await this.#meta.write(rest, checksumAt(firstChunk));
+      await this.#meta.write(header, 0);
     }
     if (this.isDurable) await this.#meta.dataSync();
   }

@@ -16,7 +16,8 @@ import { crc32 } from '../base/checksum.js';
  * state 0, being written: lengthBytes and checksumsCrc are 0. The table holds complete chunks only, each written once. Where the data ends
  * inside a chunk, its checksum so far is in a tail slot, with the length that it covers. The slot that was last synced, and the one
  * that is being synced, are never overwritten: what a sync made durable stays verifiable whatever part of later writes survives a power cut.
- * state 1, finalized: the table covers lengthBytes, its last chunk being short or not; the slots mean nothing.
+ * state 1, finalized: the table covers lengthBytes, its last chunk being short or not. The slots stay as they were: should the power be cut
+ * before all of the table is on disk, they still vouch for what was synced.
  */
 const metaMagic = 0x4446534d;
 const metaFormatVersion = 1;
@@ -42,9 +43,9 @@ export interface TailSlot {
   crc: number;
 }
 
-/** The whole header, with empty tail slots. */
+/** The header, up to the tail slots. */
 export function encodeMetaHeader(header: MetaHeader): Buffer {
-  const bytes = Buffer.alloc(metaHeaderBytes);
+  const bytes = Buffer.alloc(slotsAt);
   bytes.writeUInt32BE(metaMagic, 0);
   bytes.writeUInt16BE(metaFormatVersion, 4);
   bytes[6] = header.state === 'finalized' ? 1 : 0;
@@ -86,6 +87,13 @@ export function encodeTailSlot(slot: TailSlot): Buffer {
   bytes.writeBigUInt64BE(BigInt(slot.lengthBytes), 0);
   bytes.writeUInt32BE(slot.crc, 8);
   bytes.writeUInt32BE(crc32(bytes.subarray(0, 12)), 12);
+  return bytes;
+}
+
+/** The tail slots, of which the first one holds something or none does. */
+export function encodeTailSlots(first: TailSlot | undefined): Buffer {
+  const bytes = Buffer.alloc(metaHeaderBytes - slotsAt);
+  if (first) encodeTailSlot(first).copy(bytes);
   return bytes;
 }
 

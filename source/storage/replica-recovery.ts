@@ -2,7 +2,7 @@ import { crc32 } from '../base/checksum.js';
 import { blockName } from '../protocol/block.js';
 import { ChecksumError } from '../protocol/errors.js';
 import type { Disk, DiskFile } from './disk.js';
-import { checksumAt, decodeMetaHeader, decodeTailSlots, encodeMetaHeader, encodeTailSlot, type MetaHeader, metaHeaderBytes, tailSlotAt } from './replica-meta.js';
+import { checksumAt, decodeMetaHeader, decodeTailSlots, encodeMetaHeader, encodeTailSlots, type MetaHeader, metaHeaderBytes } from './replica-meta.js';
 
 /** What of a replica passes its checksums, and the checksums. */
 export interface VerifiedPrefix {
@@ -77,10 +77,10 @@ export async function writeCutMeta(
   if (chunks > 0) await readExactly(disk, replica.metaPath, table, checksumAt(0), replica);
   const tailCrc = keepBytes % chunkBytes === 0 ? 0 : await cutChunk(disk, replica, keepBytes);
   const header = encodeMetaHeader({ state: 'being-written', chunkBytes, blockId, generationStamp, lengthBytes: 0, checksumsCrc: 0 });
-  if (keepBytes % chunkBytes !== 0) encodeTailSlot({ lengthBytes: keepBytes, crc: tailCrc }).copy(header, tailSlotAt(0));
+  const slots = encodeTailSlots(keepBytes % chunkBytes === 0 ? undefined : { lengthBytes: keepBytes, crc: tailCrc });
   const file = await disk.open(cut.metaPath, 'create');
   try {
-    await file.write(Buffer.concat([header, table]), 0);
+    await file.write(Buffer.concat([header, slots, table]), 0);
     if (cut.isDurable) await file.dataSync();
   } finally {
     await file.close();

@@ -56,10 +56,21 @@ async function scanFinalized(volume: Volume, directory: string, blockId: number,
     // The data comes last in a finalize: it is still among those being written, or the replica was being taken back there.
     const open = rbw.get(blockId);
     for (const [index, path] of metaPaths.entries()) {
-      if (!open?.hasData || open.generationStamps.length > 0) await volume.discard(path);
-      else await moveBack(volume, path, blockId, found.generationStamps[index]!);
+      const generationStamp = found.generationStamps[index]!;
+      if (!open?.hasData || open.generationStamps.includes(generationStamp)) {
+        await volume.discard(path);
+        continue;
+      }
+      await moveBack(volume, path);
+      open.generationStamps.push(generationStamp);
     }
-    if (open?.hasData && open.generationStamps.length === 0) open.generationStamps.push(...found.generationStamps);
+    return undefined;
+  }
+  const open = rbw.get(blockId);
+  if (found.generationStamps.length === 0 && open && !open.hasData) {
+    // The data's move is on disk, that of the checksums, which came before it, is not.
+    await moveBack(volume, dataPath);
+    open.hasData = true;
     return undefined;
   }
   const lengthBytes = await volume.disk.readSize(dataPath);
@@ -83,8 +94,8 @@ async function chooseGeneration(volume: Volume, directory: string, blockId: numb
   return undefined;
 }
 
-async function moveBack(volume: Volume, path: string, blockId: number, generationStamp: number): Promise<void> {
-  await volume.disk.rename({ source: path, target: join(volume.folder('rbw'), metaName(blockId, generationStamp)) });
+async function moveBack(volume: Volume, path: string): Promise<void> {
+  await volume.disk.rename({ source: path, target: join(volume.folder('rbw'), basename(path)) });
 }
 
 async function scanBeingWritten(volume: Volume, blockId: number, found: Found, finalizedStamp: number, result: ScanResult, logger: Logger): Promise<void> {

@@ -1,0 +1,254 @@
+import { dirname, join } from 'node:path';
+import type { Random } from '../../source/base/random.js';
+import { StorageLockedError } from '../../source/protocol/errors.js';
+import type { Disk, DiskEntry, DiskFile, DiskSpace, OpenMode } from '../../source/storage/disk.js';
+
+interface FileNode {
+  bytes: Buffer;
+  durable: Buffer;
+}
+
+type Node = FileNode | 'directory';
+
+interface Operation {
+  kind: 'add' | 'remove' | 'rename';
+  path: string;
+  target?: string;
+  node: Node;
+}
+
+export type DiskCall = 'open' | 'create' | 'read' | 'write' | 'truncate' | 'dataSync' | 'rename' | 'unlink' | 'makeDirectory' | 'syncDirectory' | 'readDirectory';
+
+/** What a power cut does with what was not synced: nothing of it stays, all of it, or any part. */
+export type Unsynced = 'lost' | 'kept' | 'torn';
+
+/** What a disk writes wholly or not at all. */
+const sectorBytes = 512;
+
+/**
+ * A disk in memory that keeps to the contract of storage/disk.ts and to nothing more: what was not synced is at the mercy of a power cut. Directory
+ * changes that were not synced may survive in any selection; a rename as a whole.
+ */
+export class SimulatedDisk {
+  /** Throw to let the call fail; called before it does anything. `callCount` counts calls that change something. */
+  onCall: (call: DiskCall, path: string, callCount: number) => void = () => {};
+  totalBytes = 2 ** 40;
+  callCount = 0;
+  syncCount = 0;
+  #paths = new Map<string, Node>([['/', 'directory']]);
+  #durable = new Map<string, Node>([['/', 'directory']]);
+  #pending: Operation[] = [];
+  #locks = new Set<string>();
+  #life = 0;
+  #isDead = false;
+
+  /** The disk as one process sees it: dead for it once that has ended, by die, restart or powerCut. */
+  mount(): Disk {
+    const life = this.#life;
+    const alive = <A extends unknown[], R>(call: (...values: A) => Promise<R>) => (...values: A): Promise<R> => (life === this.#life ? call.apply(this, values) : Promise.reject(failure('EIO', 'the process is dead')));
+    return {
+      open: alive(this.#openFile),
+      rename: alive(this.#rename),
+      unlink: alive(this.#unlink),
+      makeDirectory: alive(this.#makeDirectory),
+      readDirectory: alive(this.#readDirectory),
+      readSize: alive(async (path) => this.#file(path).bytes.length),
+      syncDirectory: alive(this.#syncDirectory),
+      readSpace: alive(this.#readSpace),
+      lock: alive(this.#lock),
+    };
+  }
+
+  /** This call and all later ones fail. A write is cut in the middle. */
+  die(): void {
+    this.#isDead = true;
+  }
+
+  /** What is there after a restart. The files that are open now stay dead. */
+  powerCut(unsynced: Unsynced, random: Random): void {
+    for (const operation of [...this.#pending]) {
+      if (unsynced === 'kept' || (unsynced === 'torn' && random.integer(2) === 1)) this.#persist(operation);
+    }
+    this.#pending = [];
+    this.#paths = new Map(this.#durable);
+    // What was made in a directory that is gone is gone too.
+    for (const path of this.#paths.keys()) if (path !== '/' && this.#paths.get(dirname(path)) !== 'directory') this.#paths.delete(path);
+    for (const node of this.#paths.values()) if (node !== 'directory') node.bytes = node.durable = Buffer.from(settle(node, unsynced, random));
+    this.#durable = new Map(this.#paths);
+    this.restart();
+  }
+
+  /** The process ended, the machine did not: all that was written is there. */
+  restart(): void {
+    this.#life++;
+    this.#isDead = false;
+    this.#locks.clear();
+    this.onCall = () => {};
+  }
+
+  /** Every file's path. */
+  files(): string[] {
+    return [...this.#paths].filter(([, node]) => node !== 'directory').map(([path]) => path);
+  }
+
+  bytes(path: string): Buffer {
+    return this.#file(path).bytes;
+  }
+
+  async #openFile(path: string, mode: OpenMode): Promise<DiskFile> {
+    await this.#call(mode === 'create' ? 'create' : 'open', path);
+    if (mode === 'create' && !this.#paths.has(path)) {
+      this.#requireDirectory(dirname(path));
+      this.#change({ kind: 'add', path, node: { bytes: Buffer.alloc(0), durable: Buffer.alloc(0) } });
+    }
+    const node = this.#file(path);
+    if (mode === 'create') node.bytes = Buffer.alloc(0);
+    return this.#open(path, node);
+  }
+
+  #open(path: string, node: FileNode): DiskFile {
+    const life = this.#life;
+    const call = (name: DiskCall) => (life === this.#life ? this.#call(name, path) : Promise.reject(failure('EIO', 'the process is dead')));
+    return {
+      read: async (target, positionBytes) => {
+        await call('read');
+        return node.bytes.copy(target, 0, positionBytes);
+      },
+      write: async (bytes, positionBytes) => {
+        try {
+          await call('write');
+        } catch (error) {
+          if (this.#isDead && life === this.#life) write(node, bytes.subarray(0, tornLength(positionBytes, bytes.length)), positionBytes);
+          throw error;
+        }
+        write(node, bytes, positionBytes);
+      },
+      truncate: async (lengthBytes) => {
+        await call('truncate');
+        const bytes = Buffer.alloc(lengthBytes);
+        node.bytes.copy(bytes);
+        node.bytes = bytes;
+      },
+      dataSync: async () => {
+        await call('dataSync');
+        this.syncCount++;
+        node.durable = Buffer.from(node.bytes);
+      },
+      close: async () => {},
+    };
+  }
+
+  async #rename({ source, target }: { source: string; target: string }): Promise<void> {
+    await this.#call('rename', source);
+    this.#requireDirectory(dirname(target));
+    this.#change({ kind: 'rename', path: source, target, node: this.#file(source) });
+  }
+
+  async #unlink(path: string): Promise<void> {
+    await this.#call('unlink', path);
+    this.#change({ kind: 'remove', path, node: this.#file(path) });
+  }
+
+  async #makeDirectory(path: string): Promise<void> {
+    if (this.#paths.get(path) === 'directory') return;
+    if (path !== '/') await this.#makeDirectory(dirname(path));
+    await this.#call('makeDirectory', path);
+    this.#change({ kind: 'add', path, node: 'directory' });
+  }
+
+  async #readDirectory(path: string): Promise<DiskEntry[]> {
+    await this.#call('readDirectory', path);
+    this.#requireDirectory(path);
+    return [...this.#paths].filter(([each]) => each !== '/' && dirname(each) === path).map(([each, node]) => ({ name: each.slice(join(path, '/').length), isDirectory: node === 'directory' }));
+  }
+
+  async #syncDirectory(path: string): Promise<void> {
+    await this.#call('syncDirectory', path);
+    this.#requireDirectory(path);
+    this.syncCount++;
+    for (const operation of [...this.#pending]) {
+      if (dirname(operation.path) === path || (operation.target !== undefined && dirname(operation.target) === path)) this.#persist(operation);
+    }
+  }
+
+  async #readSpace(): Promise<DiskSpace> {
+    const usedBytes = [...this.#paths.values()].reduce((sum, node) => sum + (node === 'directory' ? 0 : node.bytes.length), 0);
+    return { totalBytes: this.totalBytes, availableBytes: Math.max(0, this.totalBytes - usedBytes) };
+  }
+
+  async #lock(path: string): Promise<{ release(): Promise<void> }> {
+    if (this.#locks.has(path)) throw new StorageLockedError(`${path} is in use`);
+    this.#locks.add(path);
+    const life = this.#life;
+    return { release: async () => void (life === this.#life && this.#locks.delete(path)) };
+  }
+
+  async #call(call: DiskCall, path: string): Promise<void> {
+    await Promise.resolve();
+    if (this.#isDead) throw failure('EIO', 'the disk is dead');
+    if (call !== 'read' && call !== 'readDirectory' && call !== 'open') this.callCount++;
+    this.onCall(call, path, this.callCount);
+    if (this.#isDead) throw failure('EIO', 'the disk is dead');
+  }
+
+  #change(operation: Operation): void {
+    const { kind, path, target, node } = operation;
+    this.#pending.push(operation);
+    if (kind !== 'add') this.#paths.delete(path);
+    if (kind !== 'remove') this.#paths.set(target ?? path, node);
+  }
+
+  /** Applies a change, and before it every earlier one of the same names. */
+  #persist(operation: Operation): void {
+    const index = this.#pending.indexOf(operation);
+    if (index < 0) return;
+    this.#pending.splice(index, 1);
+    const names = [operation.path, operation.target];
+    for (const earlier of this.#pending.slice(0, index)) {
+      if (names.includes(earlier.path) || (earlier.target !== undefined && names.includes(earlier.target))) this.#persist(earlier);
+    }
+    const { kind, path, target, node } = operation;
+    if (kind !== 'add') this.#durable.delete(path);
+    if (kind !== 'remove') this.#durable.set(target ?? path, node);
+  }
+
+  #file(path: string): FileNode {
+    const node = this.#paths.get(path);
+    if (node === undefined) throw failure('ENOENT', path);
+    if (node === 'directory') throw failure('EISDIR', path);
+    return node;
+  }
+
+  #requireDirectory(path: string): void {
+    if (this.#paths.get(path) !== 'directory') throw failure('ENOENT', path);
+  }
+}
+
+export function failure(code: string, message: string): NodeJS.ErrnoException {
+  return Object.assign(new Error(`${code}: ${message}`), { code });
+}
+
+function write(node: FileNode, bytes: Uint8Array, positionBytes: number): void {
+  const end = positionBytes + bytes.length;
+  if (end > node.bytes.length) {
+    const grown = Buffer.alloc(end);
+    node.bytes.copy(grown);
+    node.bytes = grown;
+  }
+  node.bytes.set(bytes, positionBytes);
+}
+
+/** About half of a write, up to the begin of a sector. */
+function tornLength(positionBytes: number, lengthBytes: number): number {
+  const end = positionBytes + lengthBytes / 2;
+  return Math.max(0, end - (end % sectorBytes) - positionBytes);
+}
+
+/** Of a file: what was synced, what was written, or sectors of both, and any length between. */
+function settle({ bytes, durable }: FileNode, unsynced: Unsynced, random: Random): Buffer {
+  if (unsynced !== 'torn') return unsynced === 'lost' ? durable : bytes;
+  const [short, long] = [Math.min(bytes.length, durable.length), Math.max(bytes.length, durable.length)];
+  const result = Buffer.alloc(short + random.integer(long - short + 1));
+  for (let at = 0; at < result.length; at += sectorBytes) result.set((random.integer(2) === 1 ? bytes : durable).subarray(at, Math.min(at + sectorBytes, result.length)), at);
+  return result;
+}

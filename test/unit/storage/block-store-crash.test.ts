@@ -1,0 +1,317 @@
+import test from 'ava';
+import { ManualClock } from '../../../source/base/clock.js';
+import { type Random, seededRandom } from '../../../source/base/random.js';
+import { InputOutputError, NoSpaceError } from '../../../source/protocol/errors.js';
+import type { CreateReplica } from '../../../source/storage/block-store.js';
+import { LocalBlockStore } from '../../../source/storage/local-block-store.js';
+import { appendAll, content, packetOf, readVerified } from '../../helpers/replica-content.js';
+import { failure, SimulatedDisk, type Unsynced } from '../../helpers/simulated-disk.js';
+
+const chunkBytes = 256;
+const packetBytes = 640;
+
+/** What the store has promised so far: the least that must be there after any crash from here on. */
+interface Promised {
+  /** Finalized and acknowledged, and nothing was begun with it since. */
+  finalized: Map<number, { generationStamp: number; bytes: Buffer }>;
+  /** Being written (or finalized, meanwhile): these bytes were synced, or acknowledged as durable, in this generation or an older one. */
+  atLeast: Map<number, { generationStamp: number; bytes: Buffer; versions: Buffer[] }>;
+  /** An acknowledged recovery: never an older generation again. */
+  generations: Map<number, number>;
+  deleted: Set<number>;
+}
+
+function request(blockId: number, generationStamp: number, more: Partial<CreateReplica> = {}): CreateReplica {
+  return { blockId, generationStamp, storageId: '', chunkBytes, isDurable: true, isTemporary: false, ...more };
+}
+
+/** A life of a few blocks, through every transition. Notes in `promised` what it was told. */
+async function live(store: LocalBlockStore, promised: Promised): Promise<void> {
+  const one = content(1, 2400);
+  const promiseFinalized = (blockId: number, generationStamp: number, bytes: Buffer) => {
+    promised.atLeast.delete(blockId);
+    promised.generations.set(blockId, generationStamp);
+    promised.finalized.set(blockId, { generationStamp, bytes });
+  };
+  // 1: written, finalized, then reopened with a cut inside a chunk, and finalized again.
+  const first = await store.create(request(1, 9));
+  await appendAll(first, one, { chunkBytes, packetBytes, isLast: true });
+  await first.finalize();
+  promiseFinalized(1, 9, one);
+  // 2: one packet.
+  const small = await store.create(request(2, 9));
+  await appendAll(small, one, { chunkBytes, packetBytes: 15995, isLast: true });
+  await small.finalize();
+  promiseFinalized(2, 9, one);
+  // 3: synced inside a chunk, twice, going on after each.
+  const two = content(2, 3200);
+  const synced = await store.create(request(3, 9));
+  await appendAll(synced, two, { chunkBytes, packetBytes: 587, endBytes: 587 });
+  await synced.sync();
+  promised.atLeast.set(3, { generationStamp: 9, bytes: two.subarray(0, 587), versions: [two] });
+  await appendAll(synced, two, { chunkBytes, packetBytes: 43, endBytes: 971 });
+  await synced.sync();
+  promised.atLeast.set(3, { generationStamp: 9, bytes: two.subarray(0, 971), versions: [two] });
+  await appendAll(synced, two, { chunkBytes, packetBytes: 75, endBytes: 1595 });
+  // ... taken over while it goes on, cut, and finalized.
+  const cut = Buffer.concat([two.subarray(0, 715), content(3, 1600)]);
+  promised.atLeast.set(3, { generationStamp: 9, bytes: two.subarray(0, 715), versions: [two, cut] });
+  const recovered = await store.recover({ blockId: 3, generationStamp: 12, previousGenerationStamp: 9, keepBytes: 715, isDurable: true });
+  promised.generations.set(3, 12);
+  await appendAll(recovered, cut, { chunkBytes, packetBytes });
+  await recovered.finalize();
+  promiseFinalized(3, 12, cut);
+
+  const again = Buffer.concat([one.subarray(0, 1115), content(4, 800)]);
+  promised.finalized.delete(1);
+  promised.atLeast.set(1, { generationStamp: 9, bytes: one.subarray(0, 1115), versions: [one, again] });
+  const reopened = await store.recover({ blockId: 1, generationStamp: 15, keepBytes: 1115, isDurable: true });
+  promised.generations.set(1, 15);
+  await appendAll(reopened, again, { chunkBytes, packetBytes });
+  await reopened.finalize();
+  promiseFinalized(1, 15, again);
+  // 4: a copy that replaces an older generation.
+  const stale = await store.create(request(4, 5));
+  await appendAll(stale, content(5, 960), { chunkBytes, packetBytes, isLast: true });
+  await stale.finalize();
+  const copy = await store.create(request(4, 7, { isTemporary: true }));
+  await appendAll(copy, content(6, 1440), { chunkBytes, packetBytes, isLast: true });
+  await copy.finalize();
+  promiseFinalized(4, 7, content(6, 1440));
+  // 2 is deleted.
+  promised.finalized.delete(2);
+  promised.generations.delete(2);
+  await store.invalidate({ blockId: 2, generationStamp: 9 });
+  promised.deleted.add(2);
+  // Three at once, whose directories are synced together.
+  await Promise.all(
+    [5, 6, 7].map(async (blockId) => {
+      const writer = await store.create(request(blockId, 9));
+      await appendAll(writer, content(blockId, 1280), { chunkBytes, packetBytes, isLast: true });
+      await writer.finalize();
+      promiseFinalized(blockId, 9, content(blockId, 1280));
+    }),
+  );
+}
+
+function nothingPromised(): Promised {
+  return { finalized: new Map(), atLeast: new Map(), generations: new Map(), deleted: new Set() };
+}
+
+const open = (disk: SimulatedDisk, seed: number) => LocalBlockStore.open({ disk: disk.mount(), directories: ['/data'], clock: new ManualClock(), random: seededRandom(seed) });
+
+/** Every broken promise, in words. */
+async function brokenPromises(store: LocalBlockStore, promised: Promised): Promise<string[]> {
+  const broken: string[] = [];
+  for (const [blockId, { generationStamp, bytes }] of promised.finalized) {
+    const replica = store.getReplica(blockId);
+    if (replica?.state !== 'finalized' || replica.block.generationStamp !== generationStamp) {
+      broken.push(`block ${blockId} was finalized as generation ${generationStamp}, now it is ${JSON.stringify(replica)}`);
+      continue;
+    }
+    if (!(await readVerified(store, replica.block))?.equals(bytes)) broken.push(`block ${blockId} holds other bytes than were acknowledged`);
+  }
+  for (const [blockId, { generationStamp, bytes, versions }] of promised.atLeast) {
+    const replica = store.getReplica(blockId);
+    if (!replica || replica.state === 'quarantined' || replica.block.generationStamp < generationStamp) {
+      broken.push(`block ${blockId} was synced in generation ${generationStamp}, now it is ${JSON.stringify(replica)}`);
+      continue;
+    }
+    const found = await readVerified(store, replica.block);
+    if (!found || found.length < bytes.length) broken.push(`block ${blockId}: ${bytes.length} bytes were synced, ${found?.length} are there`);
+    else if (!versions.some((version) => version.subarray(0, found.length).equals(found))) broken.push(`block ${blockId} holds bytes that nobody wrote`);
+  }
+  for (const [blockId, generationStamp] of promised.generations) {
+    const found = store.getReplica(blockId)?.block.generationStamp ?? 0;
+    if (found < generationStamp) broken.push(`block ${blockId} fell back from generation ${generationStamp} to ${found}`);
+  }
+  const { storageId } = (await store.readStorages())[0]!;
+  for (const block of store.finalizedReplicas(storageId)) {
+    const verdict = await store.verify(block);
+    if (verdict.outcome !== 'intact') broken.push(`block ${block.blockId} is finalized and ${JSON.stringify(verdict)}`);
+  }
+  return broken;
+}
+
+/** Lets the disk die at its `at`-th change, brings it back, and looks. False if the life ended before. */
+async function crashAt(at: number, unsynced: Unsynced | 'process', random: Random): Promise<{ isOver: boolean; broken: string[]; promisedCount: number }> {
+  const disk = new SimulatedDisk();
+  disk.onCall = (_call, _path, callCount) => {
+    if (callCount === at) disk.die();
+  };
+  const promised = nothingPromised();
+  let isOver = true;
+  try {
+    const store = await open(disk, at);
+    await live(store, promised);
+  } catch {
+    isOver = false;
+  }
+  if (unsynced === 'process') disk.restart();
+  else disk.powerCut(unsynced, random);
+  const restarted = await open(disk, at + 1);
+  const broken = await brokenPromises(restarted, promised);
+  // It is a store like any other: it takes blocks, and comes back once more.
+  const writer = await restarted.create(request(100, 1));
+  await appendAll(writer, content(9, 50), { chunkBytes, packetBytes, isLast: true });
+  await writer.finalize();
+  await restarted.close();
+  disk.restart();
+  const third = await open(disk, at + 2);
+  broken.push(...(await brokenPromises(third, promised)));
+  if (third.getReplica(100)?.state !== 'finalized') broken.push('the block written after the restart is gone');
+  await third.close();
+  return { isOver, broken, promisedCount: promised.finalized.size + promised.atLeast.size };
+}
+
+for (const unsynced of ['process', 'lost', 'kept', 'torn'] as const) {
+  test(`a crash at any change of the disk breaks no promise (${unsynced === 'process' ? 'the process ends' : `the power is cut, what was not synced is ${unsynced}`})`, async (t) => {
+    const seeds = unsynced === 'torn' ? Number(process.env['DFSH_CRASH_SEEDS'] ?? 6) : 1;
+    let promises = 0;
+    let crashes = 0;
+    for (let seed = 1; seed <= seeds; seed++) {
+      const random = seededRandom(seed);
+      for (let at = 1; ; at++) {
+        const { isOver, broken, promisedCount } = await crashAt(at, unsynced, random).catch((error: unknown) => {
+          throw new Error(`seed ${seed}, change ${at}`, { cause: error });
+        });
+        if (broken.length > 0) t.fail(`seed ${seed}, change ${at}: ${broken.join('; ')}`);
+        promises += promisedCount;
+        if (isOver) break;
+        crashes++;
+      }
+    }
+    t.true(crashes > 100 * seeds, `${crashes} crashes were tried`);
+    t.true(promises > crashes, `${promises} promises were checked`);
+  });
+}
+
+test('nothing is acknowledged as durable without fsyncs, and a replica that need not be durable gets none', async (t) => {
+  const disk = new SimulatedDisk();
+  const store = await open(disk, 1);
+  const count = async (isDurable: boolean, blockId: number) => {
+    const before = disk.syncCount;
+    const writer = await store.create(request(blockId, 9, { isDurable }));
+    await appendAll(writer, content(1, 100), { chunkBytes, packetBytes, isLast: true });
+    await writer.finalize();
+    return disk.syncCount - before;
+  };
+  await count(true, 1);
+  t.is(await count(true, 2), 3, 'data, checksums, directory');
+  t.is(await count(false, 3), 0);
+  await store.close();
+});
+
+test('the durable order: data, checksums, names, directory, acknowledgement', async (t) => {
+  const disk = new SimulatedDisk();
+  const store = await open(disk, 1);
+  const first = await store.create(request(1, 9));
+  await first.finalize();
+  const writer = await store.create(request(2, 9));
+  await appendAll(writer, content(1, 100), { chunkBytes, packetBytes, isLast: true });
+  const calls: string[] = [];
+  disk.onCall = (call, path) => void calls.push(`${call} ${path}`);
+  await writer.finalize();
+  t.deepEqual(
+    calls.filter((call) => !call.startsWith('write')),
+    [
+      'dataSync /data/rbw/blk_2',
+      'dataSync /data/rbw/blk_2_9.meta',
+      'rename /data/rbw/blk_2_9.meta',
+      'rename /data/rbw/blk_2',
+      'syncDirectory /data/current/subdir0/subdir0',
+    ],
+  );
+  await store.close();
+});
+
+test('directories are synced once for all who finalize meanwhile', async (t) => {
+  const disk = new SimulatedDisk();
+  const store = await open(disk, 1);
+  const writers = await Promise.all(Array.from({ length: 20 }, (_, index) => store.create(request(index + 1, 9))));
+  let syncs = 0;
+  disk.onCall = (call, path) => void (syncs += call === 'syncDirectory' && path === '/data/current/subdir0/subdir0' ? 1 : 0);
+  await Promise.all(writers.map((writer) => writer.finalize()));
+  t.true(syncs >= 1 && syncs < 10, `${syncs} syncs`);
+  await store.close();
+});
+
+test('a failed fsync fails the replica, is not repeated, and leaves nothing behind', async (t) => {
+  for (const victim of ['blk_1', 'blk_1_9.meta', 'subdir0']) {
+    const disk = new SimulatedDisk();
+    const store = await open(disk, 1);
+    const other = await store.create(request(2, 9));
+    await other.finalize();
+    const writer = await store.create(request(1, 9));
+    await writer.append(packetOf(content(1, 50), 0, 50, chunkBytes));
+    let syncs = 0;
+    disk.onCall = (call, path) => {
+      if (!call.endsWith('Sync') && call !== 'syncDirectory') return;
+      if (!path.endsWith(`/${victim}`)) return;
+      syncs++;
+      throw failure('EIO', 'the disk is failing');
+    };
+    await t.throwsAsync(writer.finalize(), { instanceOf: InputOutputError });
+    await writer.close();
+    t.is(syncs, 1, `${victim} is synced once`);
+    t.is(store.getReplica(1), undefined);
+    disk.onCall = () => {};
+    await store.close();
+    const again = await open(disk, 2);
+    t.is(again.getReplica(1), undefined, 'nor after a restart');
+    t.is(again.getReplica(2)?.state, 'finalized');
+    await again.close();
+    t.deepEqual(disk.files().filter((path) => path.includes('blk_1')), []);
+  }
+});
+
+test('a full disk fails that replica alone, with its reason, and gives its space back', async (t) => {
+  const disk = new SimulatedDisk();
+  const store = await open(disk, 1);
+  const small = await store.create(request(1, 9));
+  const big = await store.create(request(2, 9));
+  await appendAll(small, content(1, 30), { chunkBytes, packetBytes });
+  disk.onCall = (call, path) => {
+    if (call === 'write' && path.endsWith('blk_2')) throw failure('ENOSPC', 'no space left on device');
+  };
+  await t.throwsAsync(big.append(packetOf(content(2, 100), 0, 100, chunkBytes)), { instanceOf: NoSpaceError, message: /free some, or add a data node/ });
+  await big.close();
+  t.is(store.getReplica(2), undefined);
+  await small.finalize();
+  t.deepEqual(await readVerified(store, { blockId: 1, generationStamp: 9 }), content(1, 30));
+  t.false((await store.readStorages())[0]!.isFailed);
+  await store.close();
+  t.deepEqual(disk.files().filter((path) => path.includes('blk_2')), []);
+});
+
+test('the reserve of a disk is not written into', async (t) => {
+  const disk = new SimulatedDisk();
+  disk.totalBytes = 10_000;
+  const store = await LocalBlockStore.open({ disk: disk.mount(), directories: ['/data'], clock: new ManualClock(), random: seededRandom(1), reservedBytes: 9000 });
+  t.is((await store.readStorages())[0]!.capacityBytes, 1000);
+  const writer = await store.create(request(1, 9));
+  await writer.append(packetOf(content(1, 400), 0, 400, chunkBytes));
+  await t.throwsAsync(writer.append(packetOf(content(1, 1400), 400, 1400, chunkBytes)), { instanceOf: NoSpaceError, message: /only its reserve is left/ });
+  await writer.close();
+  t.is(store.getReplica(1), undefined);
+  await store.close();
+});
+
+test('a disk that takes no writes any more is out of use, and still serves what it has', async (t) => {
+  const disk = new SimulatedDisk();
+  const store = await open(disk, 1);
+  const writer = await store.create(request(1, 9));
+  await writer.append(packetOf(content(1, 50), 0, 50, chunkBytes));
+  await writer.finalize();
+  disk.onCall = (call) => {
+    if (!['open', 'read', 'readDirectory'].includes(call)) throw failure('EROFS', 'read-only file system');
+  };
+  await t.throwsAsync(store.create(request(2, 9)), { instanceOf: InputOutputError });
+  for (let i = 0; i < 20; i++) await Promise.resolve();
+  const [storage] = await store.readStorages();
+  t.true(storage!.isFailed);
+  t.is(storage!.remainingBytes, 0);
+  await t.throwsAsync(store.create(request(3, 9)), { message: /takes no more writes/ });
+  t.deepEqual(await readVerified(store, { blockId: 1, generationStamp: 9 }), content(1, 50));
+  await store.close();
+});
