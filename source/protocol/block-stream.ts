@@ -140,8 +140,9 @@ export interface BlockChannel {
   /** host:port of the other end. */
   readonly remoteAddress: string;
   /**
-   * The next frame, in order; null when the other end has ended in good order. Rejects with InputOutputError after a reset,
-   * and when nothing came for the channel's idle limit. One read at a time.
+   * The next frame, in order; null when the other end has ended. A process that dies between two frames looks the same, so
+   * in the middle of an operation null is a failure. Rejects with InputOutputError after a reset or an end in the middle of a
+   * frame, and when nothing came for the channel's idle limit. One read at a time.
    */
   read(): Promise<Frame | null>;
   /**

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http';
 import type { Socket } from 'node:net';
 import { isLoopback, parseAddress } from '../base/address.js';
@@ -193,8 +194,10 @@ function respondJson(respond: Respond, text: string, status = 200): void {
 
 function headerText(request: IncomingMessage, name: string): string | undefined {
   const value = request.headers[name];
-  // Node reads headers as Latin-1; names are UTF-8.
-  return typeof value === 'string' ? Buffer.from(value, 'latin1').toString() : undefined;
+  if (typeof value !== 'string') return undefined;
+  // Node reads headers as Latin-1; names are UTF-8 as a rule.
+  const bytes = Buffer.from(value, 'latin1');
+  return isUtf8(bytes) ? bytes.toString() : value;
 }
 
 /** Why a request may have been made by a foreign web page; undefined if it was not. */

@@ -58,6 +58,6 @@ function describeSchema(schema: TSchema): string {
 function range(least: number | undefined, most: number | undefined, unit: string): string {
   if (least === undefined && most === undefined) return '';
   if (most === undefined) return ` of at least ${least}${unit}`;
-  if (unit !== '') return ` of ${least ?? 0} to ${most}${unit}`;
-  return least === undefined ? ` of at most ${most}` : ` from ${least} to ${most}`;
+  if (least === undefined) return ` of at most ${most}${unit}`;
+  return unit === '' ? ` from ${least} to ${most}` : ` of ${least} to ${most}${unit}`;
 }

@@ -18,7 +18,7 @@ export function createMemoryChannelPair(
   const ends = ['memory:1', 'memory:2'].map((name, index, names) => new FrameChannel({ remoteAddress: names[1 - index]!, clock, pool, idleTimeoutMs, maxFramesInFlight })) as [FrameChannel, FrameChannel];
   const transports = ends.map(() => new MemoryTransport(options)) as [MemoryTransport, MemoryTransport];
   for (const index of [0, 1] as const) {
-    transports[index].join(transports[1 - index]!, ends[1 - index]!);
+    transports[index].join(ends[index], transports[1 - index]!, ends[1 - index]!);
     ends[index].attach(transports[index]);
   }
   return ends;
@@ -28,6 +28,7 @@ class MemoryTransport implements FrameTransport {
   readonly #windowBytes: number;
   readonly #fragmentBytes: number;
   readonly #corrupt: (bytes: Buffer) => void;
+  #own!: FrameChannel;
   #other!: FrameChannel;
   #otherTransport!: MemoryTransport;
   #onTheWay: Buffer[] = [];
@@ -45,13 +46,14 @@ class MemoryTransport implements FrameTransport {
     this.#corrupt = options.corrupt ?? (() => {});
   }
 
-  join(otherTransport: MemoryTransport, other: FrameChannel): void {
+  join(own: FrameChannel, otherTransport: MemoryTransport, other: FrameChannel): void {
+    this.#own = own;
     this.#otherTransport = otherTransport;
     this.#other = other;
   }
 
   write(pieces: Uint8Array[]): Promise<void> {
-    if (this.#isGone) return Promise.reject(Object.assign(new Error('reset'), { code: 'ECONNRESET' }));
+    if (this.#isGone) return Promise.reject(reset());
     return new Promise((resolve, reject) => {
       this.#waiting.push({ pieces: Buffer.concat(pieces), resolve, reject });
       this.#schedule();
@@ -68,14 +70,14 @@ class MemoryTransport implements FrameTransport {
     this.#schedule();
   }
 
+  /** As a closed socket: what is on its way arrives, then the end; bytes that nobody takes any more come back as a reset. */
   destroy(): void {
     if (this.#isGone) return;
     this.#isGone = true;
-    for (const { reject } of this.#waiting.splice(0)) reject(Object.assign(new Error('reset'), { code: 'ECONNRESET' }));
-    const isOrderly = this.#hasEnded && this.#isEndDelivered;
-    setImmediate(() => {
-      if (!isOrderly) this.#other.onClose(Object.assign(new Error('reset'), { code: 'ECONNRESET' }));
-    });
+    this.#hasEnded = true;
+    for (const { reject } of this.#waiting.splice(0)) reject(reset());
+    this.#schedule();
+    this.#otherTransport.#schedule();
   }
 
   setReferenced(): void {}
@@ -90,7 +92,10 @@ class MemoryTransport implements FrameTransport {
   }
 
   #move(): void {
-    if (this.#isGone || this.#other.isDestroyed) return;
+    if (this.#otherTransport.#isGone) {
+      if (this.#onTheWay.length > 0 || this.#waiting.length > 0) this.#own.onClose(reset());
+      return;
+    }
     this.#take();
     while (!this.#isReceiverPaused && this.#onTheWay.length > 0) {
       const bytes = this.#onTheWay[0]!;
@@ -120,4 +125,8 @@ class MemoryTransport implements FrameTransport {
       resolve();
     }
   }
+}
+
+function reset(): Error {
+  return Object.assign(new Error('reset'), { code: 'ECONNRESET' });
 }

@@ -34,7 +34,7 @@ const cases: [unknown, string][] = [
   [{ path: '/a', count: '3' }, 'fs.try: parameter "count": found "3", allowed: an integer from 1 to 512'],
   [{ path: '/a', action: 'leave' }, 'fs.try: parameter "action": found "leave", allowed: "get" or "enter"'],
   [{ path: '/a', nested: { ids: [0, -1] } }, 'fs.try: parameter "nested.ids.1": found -1, allowed: an integer of at least 0'],
-  [{ path: '/a', nested: { ids: [0, 1, 2] } }, 'fs.try: parameter "nested.ids": found [0,1,2], allowed: an array of 0 to 2 items'],
+  [{ path: '/a', nested: { ids: [0, 1, 2] } }, 'fs.try: parameter "nested.ids": found [0,1,2], allowed: an array of at most 2 items'],
   [{ path: '/a', nested: { ids: [], extra: 1 } }, 'fs.try: unknown parameter "nested.extra"; allowed: ids'],
   [{ path: '/a', mode: 'q' }, 'fs.try: parameter "mode": found "q", allowed: text that matches ^[rwx]+$'],
   [{ path: '/a', last: 1 }, 'fs.try: parameter "last": found 1, allowed: null or a boolean'],
