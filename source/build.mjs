@@ -29,6 +29,8 @@ const { metafile } = await build({
   metafile: true,
   jsx: 'automatic',
   define: { 'process.env.NODE_ENV': '"production"' },
+  // The shell sets NODE_ENV for an unbundled React: such an assignment is left as it is.
+  logOverride: { 'assign-to-define': 'silent' },
   // Native modules find their binaries beside themselves.
   external: ['lmdb', '@node-rs/crc32'],
   // Ink asks for react-devtools-core only when DEV is set; a bundle must not look for it.
