@@ -1,0 +1,225 @@
+import test from 'ava';
+import { silentLogger } from '../../../source/base/log.js';
+import { seededRandom } from '../../../source/base/random.js';
+import { encodeFormat } from '../../../source/namenode/format.js';
+import { formatKey } from '../../../source/namenode/keys.js';
+import { NameNode } from '../../../source/namenode/name-node.js';
+import type { NameNodeOptions } from '../../../source/namenode/name-node-options.js';
+import type { Block } from '../../../source/protocol/block.js';
+import { encodeReplicas } from '../../../source/protocol/block-report.js';
+import { clientProtocol } from '../../../source/protocol/client-protocol.js';
+import { datanodeProtocol } from '../../../source/protocol/datanode-protocol.js';
+import { PermissionDeniedError, SafeModeError, StorageDamagedError, VersionMismatchError } from '../../../source/protocol/errors.js';
+import type { CallContext } from '../../../source/protocol/method.js';
+import { MemoryStore } from '../../../source/storage/memory-store.js';
+import { type Call, TurnClock, written } from '../../helpers/namespace-harness.js';
+
+const options: NameNodeOptions = {
+  address: '127.0.0.1:9870',
+  superuser: 'hdfs',
+  isFormatWanted: true,
+  dataNodes: ['127.0.0.1:9864', '127.0.0.1:9865'],
+  blockSizeBytes: 1000,
+  replication: 2,
+  minReplication: 2,
+  heartbeatIntervalMs: 1000,
+  staleNodeTimeoutMs: 3000,
+  deadNodeTimeoutMs: 10_000,
+  blockReportIntervalMs: 3_600_000,
+  maxReplicationStreams: 2,
+  trashIntervalMinutes: 1440,
+  isDurableClose: true,
+  softLeaseLimitMs: 60_000,
+  hardLeaseLimitMs: 1_200_000,
+};
+
+/** A name node with two data nodes that only exist as messages. */
+class Cluster {
+  readonly clock = new TurnClock();
+  readonly held: Block[][] = [[], []];
+  store = new MemoryStore();
+  nameNode!: NameNode;
+  #boots = 0;
+
+  async start(): Promise<this> {
+    this.nameNode = await NameNode.open({ store: this.store, clock: this.clock, random: seededRandom(1), logger: silentLogger, options, groups: { groupsOf: () => [] } });
+    this.nameNode.start();
+    await this.turns();
+    return this;
+  }
+
+  async kill(): Promise<void> {
+    await this.nameNode.close();
+    this.store = new MemoryStore({ image: this.store.crashImage() });
+  }
+
+  /** Time for what is done from time to time. */
+  async turns(durationMs = 500): Promise<void> {
+    for (let passed = 0; passed <= durationMs; passed += 100) {
+      this.clock.advance(100);
+      for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  async join(index: number): Promise<void> {
+    const context: CallContext = { user: 'hdfs', clientId: `dn${index}`, role: 'datanode', remoteAddress: '127.0.0.1:1' };
+    const handlers = this.nameNode.datanodeHandlers;
+    const datanodeUuid = `uuid-${index}`;
+    const storages = [{ storageId: `s${index}`, capacityBytes: 2 ** 40, usedBytes: 0, remainingBytes: 2 ** 40, blockCount: 0, isFailed: false }];
+    const { epoch } = await handlers['datanode.register'](
+      { datanodeUuid, clusterId: null, bootNonce: `boot-${++this.#boots}`, host: '127.0.0.1', port: 9864 + index, softwareVersion: '0', storages },
+      context,
+    );
+    await handlers['datanode.sendHeartbeat']({ datanodeUuid, epoch, storages, transferCount: 0, receivedBytesPerSecond: 0, sentBytesPerSecond: 0, replications: [] }, context);
+    const report = handlers['datanode.blockReport']({ datanodeUuid, epoch, storageId: `s${index}`, reportId: 1, sliceIndex: 0, isLast: true, replicas: encodeReplicas(this.held[index]!) }, context);
+    await this.turns();
+    await report;
+  }
+
+  as(user: string): Call {
+    const context: CallContext = { user, clientId: `client-of-${user}`, role: 'client', remoteAddress: '127.0.0.1:5' };
+    return async (method, params) => (await (this.nameNode.clientHandlers[method] as (params: unknown, context: CallContext) => unknown)(params, context)) as never;
+  }
+
+  get root(): Call {
+    return this.as('hdfs');
+  }
+
+  async put(path: string): Promise<void> {
+    const { file, block } = await this.root('fs.create', { path, permission: 0o644, overwrite: false, createParents: true, withBlock: true });
+    const last = written(block!, 7);
+    for (const { datanodeUuid } of last.replicas) this.held[Number(datanodeUuid.at(-1))]!.push(last.block);
+    await this.root('fs.complete', { inodeId: file.inodeId, last });
+  }
+}
+
+test('every method of both protocols has its handler', async (t) => {
+  const { nameNode } = await new Cluster().start();
+  t.deepEqual(Object.keys(nameNode.clientHandlers).sort(), Object.keys(clientProtocol).sort());
+  t.deepEqual(Object.keys(nameNode.datanodeHandlers).sort(), Object.keys(datanodeProtocol).sort());
+  await nameNode.close();
+});
+
+test('a new name space takes files at once, and says what applies', async (t) => {
+  const cluster = await new Cluster().start();
+  await cluster.join(0);
+  await cluster.join(1);
+  await cluster.put('/a/f');
+  const { nameNode } = cluster;
+  t.like(await cluster.root('fs.getServerDefaults', {}), { clusterId: nameNode.clusterId, replication: 2, minReplication: 2, blockSizeBytes: 1000, trashIntervalMinutes: 1440, softLeaseLimitMs: 60_000, supergroup: 'supergroup' });
+  t.like(await cluster.root('cluster.getHealth', {}), { status: 'HEALTHY', fileCount: 1, directoryCount: 2 });
+  t.deepEqual((await cluster.root('cluster.getDatanodes', {})).map((node) => node.name), ['dn1', 'dn2']);
+  const { blocks } = await cluster.root('fs.getBlockLocations', { path: '/a/f', offsetBytes: 0, lengthBytes: 100 });
+  t.deepEqual(blocks[0]!.locations.map((location) => location.name).sort(), ['dn1', 'dn2']);
+  t.true((await cluster.root('fs.getStatus', {})).capacityBytes >= 2 ** 40);
+  await nameNode.close();
+});
+
+test('after a restart reads are answered at once, and changes wait until every block is reported', async (t) => {
+  const cluster = await new Cluster().start();
+  await cluster.join(0);
+  await cluster.join(1);
+  await cluster.put('/f');
+  const { clusterId } = cluster.nameNode;
+  await cluster.kill();
+  await cluster.start();
+  t.is(cluster.nameNode.clusterId, clusterId);
+  t.is((await cluster.root('fs.getFileInfo', { path: '/f' }))?.lengthBytes, 7);
+  t.true((await cluster.root('cluster.setSafeMode', { action: 'get' })).isOn);
+  let isMade = false;
+  const made = cluster.root('fs.mkdirs', { path: '/d', permission: 0o755, createParents: false }).then(() => (isMade = true));
+  await cluster.turns(2000);
+  t.false(isMade);
+  t.is(await cluster.root('fs.getFileInfo', { path: '/d' }), null);
+  await cluster.join(1);
+  await cluster.turns(2000);
+  await made;
+  t.false((await cluster.root('cluster.setSafeMode', { action: 'get' })).isOn);
+  await cluster.nameNode.close();
+});
+
+test('in a safe mode set by hand every change is refused at once, in HDFS\'s words', async (t) => {
+  const cluster = await new Cluster().start();
+  await cluster.join(0);
+  await cluster.join(1);
+  await cluster.put('/f');
+  const { root } = cluster;
+  await t.throwsAsync(cluster.as('bob')('cluster.setSafeMode', { action: 'enter' }), { instanceOf: PermissionDeniedError });
+  t.true((await root('cluster.setSafeMode', { action: 'enter' })).isOn);
+  const refused = async (call: Promise<unknown>, what: string) => void (await t.throwsAsync(call, { instanceOf: SafeModeError, message: `${what}. Name node is in safe mode.` }));
+  await refused(root('fs.mkdirs', { path: '/new', permission: 0o755, createParents: false }), 'Cannot create directory /new');
+  await refused(root('fs.create', { path: '/new', permission: 0o644, overwrite: false, createParents: false }), 'Cannot create file/new');
+  await refused(root('fs.delete', { path: '/f', recursive: false }), 'Cannot delete /f');
+  await refused(root('fs.rename', { source: '/f', target: '/g' }), 'Cannot rename /f');
+  await refused(root('fs.setPermission', { path: '/f', permission: 0o777 }), 'Cannot set permission for /f');
+  await refused(root('fs.setReplication', { path: '/f', replication: 1 }), 'Cannot set replication for /f');
+  await refused(root('fs.setTimes', { path: '/f', accessTimeMs: 1 }), 'Cannot set times /f');
+  await refused(root('fs.setOwner', { path: '/f', owner: 'bob' }), 'Cannot set owner for /f');
+  t.is((await root('fs.getBlockLocations', { path: '/f', offsetBytes: 0, lengthBytes: 1 })).blocks.length, 1);
+  t.false((await root('cluster.setSafeMode', { action: 'leave' })).isOn);
+  t.true(await root('fs.delete', { path: '/f', recursive: false }));
+  await cluster.nameNode.close();
+});
+
+test('what is deleted is reclaimed and what is abandoned is deleted, without anybody asking', async (t) => {
+  const cluster = await new Cluster().start();
+  await cluster.join(0);
+  await cluster.join(1);
+  for (let i = 0; i < 30; i++) await cluster.put(`/d/${i}`);
+  await cluster.root('fs.create', { path: '/f._COPYING_', permission: 0o644, overwrite: false, createParents: false, temporary: true });
+  await cluster.root('fs.delete', { path: '/d', recursive: true });
+  await cluster.turns(3000);
+  t.like(cluster.nameNode.health(), { fileCount: 1, directoryCount: 1 });
+  t.is(cluster.nameNode.health().blocks.total, 0);
+  await cluster.turns(62_000);
+  t.is(await cluster.root('fs.getFileInfo', { path: '/f._COPYING_' }), null);
+  await cluster.nameNode.close();
+});
+
+test('a store that is not formatted, not ours, or of another version is refused and left as it is', async (t) => {
+  const open = (store: MemoryStore, isFormatWanted: boolean) =>
+    NameNode.open({ store, clock: new TurnClock(), random: seededRandom(1), logger: silentLogger, options: { ...options, isFormatWanted }, groups: { groupsOf: () => [] } });
+  const dump = (store: MemoryStore) => [...store.range({ start: '\x01', end: '\xff' })];
+  const empty = new MemoryStore();
+  await t.throwsAsync(open(empty, false), { instanceOf: StorageDamagedError, message: /not formatted/ });
+  t.deepEqual(dump(empty), []);
+  const foreign = new MemoryStore();
+  await foreign.transact((transaction) => transaction.put('x', Buffer.from('y')));
+  await t.throwsAsync(open(foreign, true), { instanceOf: StorageDamagedError });
+  t.is(dump(foreign).length, 1);
+  const later = new MemoryStore();
+  await later.transact((transaction) => transaction.put(formatKey, encodeFormat({ version: 2, clusterId: 'CID-x' })));
+  await t.throwsAsync(open(later, true), { instanceOf: VersionMismatchError, message: /version 2, and this program knows version 1/ });
+  t.is(dump(later).length, 1);
+  const { clusterId } = await open(empty, true);
+  t.regex(clusterId, /^CID-[0-9a-f]{32}$/);
+  t.is((await open(empty, true)).clusterId, clusterId);
+});
+
+test('metrics count calls and what is there, and a name has one kind', async (t) => {
+  const cluster = await new Cluster().start();
+  await cluster.root('fs.mkdirs', { path: '/d', permission: 0o755, createParents: false });
+  const metrics = cluster.nameNode.metrics();
+  const value = (name: string, label?: string) => metrics.find((metric) => metric.name === `dfsh_namenode_${name}` && (!label || Object.values(metric.labels ?? {}).includes(label)))?.value;
+  t.is(value('calls_total', 'fs.mkdirs'), 1);
+  t.is(value('directories'), 2);
+  const kinds = new Map<string, string>();
+  for (const { name, type, help, value } of metrics) {
+    t.is(kinds.get(name) ?? type, type);
+    kinds.set(name, type);
+    t.true(help.length > 0 && Number.isFinite(value));
+    t.regex(name, type === 'counter' ? /^dfsh_namenode_[a-z_]+_total$/ : /^dfsh_namenode_[a-z_]+(?<!_total)$/);
+  }
+  await cluster.nameNode.close();
+});
+
+test('a commit that fails is told to who runs the name node', async (t) => {
+  const cluster = new Cluster();
+  let isBroken = false;
+  cluster.store = new MemoryStore({ commitDelay: () => (isBroken ? Promise.reject(new Error('EIO')) : Promise.resolve()) });
+  await cluster.start();
+  isBroken = true;
+  await t.throwsAsync(cluster.root('fs.mkdirs', { path: '/d', permission: 0o755, createParents: false }), { instanceOf: StorageDamagedError });
+  t.true((await cluster.nameNode.failed) instanceof StorageDamagedError);
+  await cluster.nameNode.close();
+});
