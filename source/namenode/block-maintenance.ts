@@ -74,7 +74,7 @@ export class BlockMaintenance implements DatanodeListener {
     planner.expire(nowMs);
     for (const node of datanodes.nodes) {
       if (!node.isAlive) continue;
-      strangers.judge(node, nowMs, strangersPerTick, (blockId, at) => planner.isTarget(blockId, at));
+      strangers.judge(node, nowMs, strangersPerTick, (block, at) => planner.isTarget(block, at));
       node.recentEvents.expire(nowMs - this.#parts.reportRaceMs);
     }
     if (!safeMode.isOn) {
@@ -91,6 +91,7 @@ export class BlockMaintenance implements DatanodeListener {
   nodeRegistered(node: DatanodeDescriptor, change: { isNewProcess: boolean; wasDead: boolean }): void {
     node.strangers.clear();
     node.recentEvents.clear();
+    node.reportOrderedMs = Number.NEGATIVE_INFINITY;
     for (const order of node.verifications.values()) order.orderedMs = Number.NEGATIVE_INFINITY;
     node.invalidations.orderAgain();
     if (change.isNewProcess || change.wasDead) this.#parts.planner.abandonNode(node);
@@ -127,7 +128,6 @@ export class BlockMaintenance implements DatanodeListener {
     this.#parts.planner.abandonNode(node);
     node.invalidations.clear();
     node.strangers.clear();
-    node.verifications.clear();
   }
 
   /** What a dead node was told to delete it may have, or not: its report will say. */

@@ -28,12 +28,13 @@ export interface BlockManagerParts {
 
 /** Verifications that wait at a node; further claims of readers are ignored until these are done. */
 const maxVerificationsPerNode = 10_000;
+const numbersPerUnconfirmed = 4;
 
 /** What the namespace asks of block management: see BlockManagement. Reports of data nodes come in through DatanodeReports. */
 export class BlockManager implements BlockManagement {
   readonly #parts: BlockManagerParts;
   readonly #redundancy: BlockRedundancy;
-  /** Replicas that only a client has confirmed, in the order of their deadlines: block id, node number, deadline each. */
+  /** Replicas that only a client has confirmed, in the order of their deadlines: block id, node number, deadline, 1 on the second deadline. */
   readonly #unconfirmed = new NumberQueue('float64');
 
   constructor(parts: BlockManagerParts) {
@@ -89,9 +90,7 @@ export class BlockManager implements BlockManagement {
     for (const { node, storageIndex } of this.#places(replicas)) {
       if (finalized.some((replica) => replica.node === node) || !node.isAlive) continue;
       this.#redundancy.putReplica(entry, node, packReplica(node.number, storageIndex, replicaFlags.unconfirmed));
-      this.#unconfirmed.push(block.blockId);
-      this.#unconfirmed.push(node.number);
-      this.#unconfirmed.push(nowMs + this.#parts.unconfirmedGraceMs);
+      this.#awaitConfirmation(block.blockId, node, nowMs, false);
     }
     for (const old of [...(written?.replicas ?? []), ...(written?.leftovers ?? [])]) {
       if (map.indexOfNode(entry, old.node.number) >= 0) continue;
@@ -195,10 +194,11 @@ export class BlockManager implements BlockManagement {
       const node = datanodes.find(datanodeUuid);
       if (entry < 0 || !node || map.generationStamp(entry) !== block.generationStamp) continue;
       const index = map.indexOfNode(entry, node.number);
-      if (index < 0 || node.verifications.size >= maxVerificationsPerNode) continue;
-      const replica = map.replica(entry, index);
+      // Of a node that is still to report (it, or we, have been away) the doubt is remembered until it has.
+      if ((index < 0 && node.isAlive && node.isReported) || node.verifications.size >= maxVerificationsPerNode) continue;
+      const replica = index < 0 ? 0 : map.replica(entry, index);
       if (replicaHas(replica, replicaFlags.corrupt | replicaFlags.deleting)) continue;
-      map.setReplica(entry, index, withFlags(replica, replicaFlags.suspect));
+      if (index >= 0) map.setReplica(entry, index, withFlags(replica, replicaFlags.suspect));
       if (!node.verifications.has(block.blockId)) node.verifications.set(block.blockId, { block: map.block(entry), orderedMs: Number.NEGATIVE_INFINITY });
     }
   }
@@ -209,22 +209,38 @@ export class BlockManager implements BlockManagement {
     return count;
   }
 
-  /** Drops replicas that a client confirmed and whose node has not in time. */
+  /**
+   * Looks after replicas that a client confirmed and whose node has not: when half of their time is over, the node is asked for all that it
+   * has; when all of it is, they are dropped.
+   */
   expireUnconfirmed(nowMs: number): void {
     const { map, datanodes } = this.#redundancy;
-    for (let blockId = this.#unconfirmed.peek(); blockId !== undefined; blockId = this.#unconfirmed.peek()) {
-      const node = datanodes.byNumber(this.#unconfirmed.peek(1)!);
+    const queue = this.#unconfirmed;
+    for (let blockId = queue.peek(); blockId !== undefined; blockId = queue.peek()) {
+      const [node, deadlineMs, isSecond] = [datanodes.byNumber(queue.peek(1)!), queue.peek(2)!, queue.peek(3) === 1];
       const entry = map.find(blockId);
       const index = entry < 0 ? -1 : map.indexOfNode(entry, node.number);
       const isWaiting = index >= 0 && replicaHas(map.replica(entry, index), replicaFlags.unconfirmed);
-      if (isWaiting && this.#unconfirmed.peek(2)! > nowMs) return;
-      for (let i = 0; i < 3; i++) this.#unconfirmed.shift();
+      if (isWaiting && deadlineMs > nowMs) return;
+      for (let i = 0; i < numbersPerUnconfirmed; i++) queue.shift();
       if (!isWaiting) continue;
+      if (!isSecond) {
+        node.isReportWanted = true;
+        this.#awaitConfirmation(blockId, node, nowMs, true);
+        continue;
+      }
       const block = map.block(entry);
       this.#redundancy.removeReplica(entry, node);
       // It may yet be there, unfinished.
       this.#parts.strangers.note(node, block, 'leftover', nowMs);
     }
+  }
+
+  #awaitConfirmation(blockId: number, node: DatanodeDescriptor, nowMs: number, isSecond: boolean): void {
+    this.#unconfirmed.push(blockId);
+    this.#unconfirmed.push(node.number);
+    this.#unconfirmed.push(nowMs + this.#parts.unconfirmedGraceMs / 2);
+    this.#unconfirmed.push(isSecond ? 1 : 0);
   }
 
   #places(places: readonly { datanodeUuid: string; storageId: string }[]): { node: DatanodeDescriptor; storageIndex: number }[] {

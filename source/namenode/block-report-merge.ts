@@ -48,7 +48,8 @@ export function takeReplica(parts: ReportParts, at: { node: DatanodeDescriptor; 
     return -1;
   }
   if (node.strangers.size > 0 || node.leftovers.size > 0) strangers.forget(node, reported.blockId);
-  let flags = 0;
+  // A reader has called it rotten before the node went away, and it was not checked yet.
+  let flags: number = node.verifications.size > 0 && !isNews && node.verifications.has(reported.blockId) ? replicaFlags.suspect : 0;
   if (index >= 0) {
     const known = map.replica(entry, index);
     flags = known & 15 & ~replicaFlags.unconfirmed;

@@ -1,16 +1,16 @@
 import { type Clock, sleep } from '../base/clock.js';
 import { OverloadedError } from '../protocol/errors.js';
 
-/** One message to take in, as a series of bounded pieces of work: each `next` does one. */
-export type ReportWork = Iterator<void, void>;
+/** One message to take in, as a series of bounded pieces of work: each `next` does one, and yields how many replicas it looked at. */
+export type ReportWork = Iterator<number, void>;
 
 export interface ReportQueueOptions {
   clock: Clock;
   /** Messages that wait, by the length of their text: the sum is bounded. */
   maxWaitingBytes?: number;
   maxWaitingMessages?: number;
-  /** Pieces between two rests. */
-  piecesPerTurn?: number;
+  /** Replicas looked at between two rests: some milliseconds. */
+  replicasPerTurn?: number;
 }
 
 interface Job {
@@ -65,15 +65,16 @@ export class BlockReportQueue {
 
   async #runAll(): Promise<void> {
     this.#isRunning = true;
-    const { clock, piecesPerTurn = 1 } = this.#options;
-    let pieces = 0;
+    const { clock, replicasPerTurn = 8192 } = this.#options;
+    let replicas = 0;
     for (let job = this.#jobs.shift(); job; job = this.#jobs.shift()) {
       this.#waitingBytes -= job.size;
       try {
         const work = job.work();
-        while (!work.next().done) {
-          if (++pieces < piecesPerTurn) continue;
-          pieces = 0;
+        for (let step = work.next(); !step.done; step = work.next()) {
+          replicas += step.value;
+          if (replicas < replicasPerTurn) continue;
+          replicas = 0;
           await sleep(clock, 0);
         }
         job.resolve();

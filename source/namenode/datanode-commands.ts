@@ -45,8 +45,7 @@ export class DatanodeCommands {
     const doubted = this.#verifications(node, nowMs);
     if (doubted.length > 0) commands.push({ kind: 'verify', blocks: doubted });
     if (safeMode.isOn) return commands;
-    commands.push(...node.copyOrders);
-    node.copyOrders = [];
+    commands.push(...this.#parts.planner.takeOrders(node));
     const doomed = this.#invalidations(node, nowMs);
     if (doomed.length > 0) commands.push({ kind: 'invalidate', blocks: doomed });
     return commands;
@@ -71,9 +70,9 @@ export class DatanodeCommands {
       nowMs,
       retryMs: limits.invalidationRetryMs,
       isStillRight: (block, isRepeated) => {
-        // A copy is on its way to this very node: what it holds now is judged once that has come or failed.
-        if (planner.isTarget(block.blockId, node)) strangers.note(node, block, 'leftover', nowMs);
-        else return trimmer.isStillRight(node, block, isRepeated);
+        // A copy of this generation is on its way to this very node: what it holds now is judged once that has come or failed.
+        if (!planner.isTarget(block, node)) return trimmer.isStillRight(node, block, isRepeated);
+        strangers.note(node, block, 'leftover', nowMs);
         return false;
       },
       onGivenUp: () => {

@@ -31,8 +31,8 @@ type ReplicaEvents = ParamsOf<DatanodeProtocol, 'datanode.blockReceivedAndDelete
 type CorruptReplicas = ParamsOf<DatanodeProtocol, 'datanode.reportCorrupt'>;
 type IntactReplicas = ParamsOf<DatanodeProtocol, 'datanode.reportIntact'>;
 
-/** Replicas of a report taken in at a stretch: some milliseconds. */
-const replicasPerPiece = 8192;
+/** Replicas of a report taken in at a stretch. */
+const replicasPerPiece = 4096;
 /** Rotten replicas of one message that get an event each; more get one together. */
 const maxSingleEvents = 3;
 
@@ -117,12 +117,12 @@ export class DatanodeService implements Handlers<DatanodeProtocol> {
     if (!replicas) throw new InvalidArgumentError(`slice ${slice.sliceIndex} of block report ${slice.reportId} of ${node.name} is not made of triples of whole numbers`);
     const { epoch } = node;
     const isOver = () => node.epoch !== epoch || !node.isAlive || this.#merges.get(storage) !== merge;
-    yield;
     const count = replicas.length / 3;
     for (let begin = 0; begin < count; begin += replicasPerPiece) {
       if (isOver()) return;
-      merge.merge(replicas, begin, Math.min(begin + replicasPerPiece, count), this.#parts.clock.monotonicMs());
-      yield;
+      const end = Math.min(begin + replicasPerPiece, count);
+      merge.merge(replicas, begin, end, this.#parts.clock.monotonicMs());
+      yield end - begin;
     }
     if (!slice.isLast || isOver()) return;
     if (this.#isDoubtful(node, storage, merge)) {
@@ -132,7 +132,7 @@ export class DatanodeService implements Handlers<DatanodeProtocol> {
       return this.#askAgain(node);
     }
     while (!merge.finish(this.#parts.clock.monotonicMs())) {
-      yield;
+      yield replicasPerPiece;
       if (isOver()) return;
     }
     this.#merges.delete(storage);
@@ -155,18 +155,20 @@ export class DatanodeService implements Handlers<DatanodeProtocol> {
     const { redundancy, strangers, reportRaceMs } = this.#parts;
     const nowMs = this.#parts.clock.monotonicMs();
     for (const { storageId, kind, block } of message.events) {
-      node.recentEvents.note(block.blockId, kind === 'received', nowMs, reportRaceMs);
       if (kind === 'received') {
+        node.recentEvents.note(block.blockId, true, nowMs, reportRaceMs);
         const storage = this.#storage(node, storageId);
         takeReplica(this.#parts, { node, storageIndex: node.storages.indexOf(storage) }, block, -1, true, nowMs);
         continue;
       }
       node.invalidations.confirm(block.blockId);
       strangers.forget(node, block.blockId);
-      node.verifications.delete(block.blockId);
       const entry = redundancy.map.find(block.blockId);
-      // Of an older generation: the replica that counts is still there.
-      if (entry >= 0 && block.generationStamp >= redundancy.map.generationStamp(entry)) redundancy.removeReplica(entry, node);
+      // One of an older generation: the replica that counts, if there is one, is still there.
+      if (entry >= 0 && block.generationStamp < redundancy.map.generationStamp(entry)) continue;
+      node.recentEvents.note(block.blockId, false, nowMs, reportRaceMs);
+      node.verifications.delete(block.blockId);
+      if (entry >= 0) redundancy.removeReplica(entry, node);
     }
   }
 

@@ -27,12 +27,14 @@ export interface PlacementOptions {
 
 /** So much does one operation in progress weigh against fullness: 20 of them as much as a full disk. */
 const loadWeight = 0.05;
+/** How often the better of two is taken: the other must get its part too, or the fullest node of a small cluster would get nothing. */
+const preference = 0.8;
 
 /**
  * Up to `count` nodes for replicas of one block, none twice, in pipeline order (Hadoop: BlockPlacementPolicyDefault,
  * AvailableSpaceBlockPlacementPolicy). First a node on the writer's machine, where machines differ: on one machine all are equally
- * near, and a preference would only fill one of them. Each other is the better of two drawn at random (the power of two
- * choices: Mitzenmacher 2001): spread evenly, an empty newcomer filled first but never by everybody at once.
+ * near, and a preference would only fill one of them. Each other is mostly the better of two drawn at random (the power of
+ * two choices: Mitzenmacher 2001): spread evenly, an empty newcomer filled first but never by everybody at once.
  */
 export function chooseTargets<C extends PlacementCandidate>(candidates: readonly C[], options: PlacementOptions, random: Random): C[] {
   const chosen: C[] = [];
@@ -65,7 +67,9 @@ function betterOfTwo<C extends PlacementCandidate>(candidates: readonly C[], isU
   const first = draw(candidates, isUsable, random);
   if (!first) return undefined;
   const second = draw(candidates, (candidate) => candidate !== first && isUsable(candidate), random);
-  return second && cost(second) < cost(first) ? second : first;
+  if (!second || cost(second) === cost(first)) return first;
+  const [better, worse] = cost(second) < cost(first) ? [second, first] : [first, second];
+  return random.next() < preference ? better : worse;
 }
 
 /** A usable one at random. In a large cluster a few tries find one; only if they do not are all looked at. */

@@ -2,7 +2,7 @@ import type { Random } from '../base/random.js';
 import type { ReplicaLocation } from '../protocol/block.js';
 import type { ParamsOf } from '../protocol/method.js';
 import type { DatanodeProtocol } from '../protocol/datanode-protocol.js';
-import { blockStates, replicaFlags, replicaHas, replicaNode } from './block-map.js';
+import { blockStates, noBucket, replicaFlags, replicaHas, replicaNode } from './block-map.js';
 import type { BlockRedundancy } from './block-redundancy.js';
 import type { DatanodeDescriptor } from './datanode-descriptor.js';
 import { chooseTargets } from './placement.js';
@@ -43,6 +43,7 @@ const maxFailures = 10_000;
 /** A copy that was ordered. `source` may not know yet: it learns by its next heartbeat. */
 export interface PendingCopy {
   readonly blockId: number;
+  readonly generationStamp: number;
   readonly lengthBytes: number;
   readonly source: DatanodeDescriptor;
   readonly target: DatanodeDescriptor;
@@ -89,8 +90,10 @@ export class RepairPlanner {
     return bytes;
   }
 
-  isTarget(blockId: number, node: DatanodeDescriptor): boolean {
-    return this.#pending.get(blockId)?.target === node;
+  /** A copy of just this generation is on its way to this node. */
+  isTarget(block: { blockId: number; generationStamp: number }, node: DatanodeDescriptor): boolean {
+    const copy = this.#pending.get(block.blockId);
+    return copy?.target === node && copy.generationStamp === block.generationStamp;
   }
 
   /** Orders what can be ordered now. */
@@ -109,6 +112,19 @@ export class RepairPlanner {
       }
     }
     for (const entry of postponed) queue.enqueue(entry);
+  }
+
+  /** The orders of a source, for its heartbeat; those that are not needed any more are dropped. */
+  takeOrders(source: DatanodeDescriptor): DatanodeDescriptor['copyOrders'] {
+    const { map } = this.#redundancy;
+    const isNeeded = ({ block }: { block: { blockId: number } }) => {
+      const entry = map.find(block.blockId);
+      return entry >= 0 && map.bucket(entry) !== noBucket;
+    };
+    const orders = source.copyOrders.filter(isNeeded);
+    for (const { block } of source.copyOrders.filter((order) => !isNeeded(order))) this.forget(block.blockId);
+    source.copyOrders = [];
+    return orders;
   }
 
   /** A node has a good replica: if that was the copy, it is done. */
@@ -137,9 +153,14 @@ export class RepairPlanner {
     }
   }
 
-  /** Gives up copies whose time is over. */
+  /** Gives up copies whose time is over. The target may have it all the same, and could not tell. */
   expire(nowMs: number): void {
-    for (const copy of this.#pending.values()) if (copy.deadlineMs <= nowMs) this.#fail(copy);
+    for (const copy of this.#pending.values()) {
+      if (copy.deadlineMs > nowMs) continue;
+      this.#fail(copy);
+      const { blockId, generationStamp, lengthBytes } = copy;
+      this.#strangers.note(copy.target, { blockId, generationStamp, lengthBytes }, 'leftover', nowMs);
+    }
   }
 
   /** The node is gone, or its process is a new one: what it was to send or receive will not come. */
@@ -179,7 +200,7 @@ export class RepairPlanner {
     target.incoming.count++;
     target.incoming.bytes += block.lengthBytes;
     const deadlineMs = nowMs + this.#limits.timeoutMs + Math.max(source.outgoing.bytes, target.incoming.bytes) / slowestBytesPerMs;
-    const copy: PendingCopy = { blockId: block.blockId, lengthBytes: block.lengthBytes, source, target, deadlineMs, doneBytes: 0, wasMentioned: false };
+    const copy: PendingCopy = { ...block, source, target, deadlineMs, doneBytes: 0, wasMentioned: false };
     this.#pending.set(block.blockId, copy);
     const copies = this.#bySource.get(source);
     if (copies) copies.add(copy);

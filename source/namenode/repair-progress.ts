@@ -40,7 +40,8 @@ export class RepairProgress {
   }
 
   tick(nowMs: number): void {
-    const isActive = this.#planner.pendingCount > 0;
+    const isWhole = this.#queue.underReplicatedCount === 0;
+    const isActive = this.#planner.pendingCount > 0 && !isWhole;
     if (isActive) this.#lastActiveMs = nowMs;
     if (isActive && this.#startedMs === undefined) {
       this.#startedMs = nowMs;
@@ -48,7 +49,6 @@ export class RepairProgress {
       this.#events.publish({ kind: 'repair-started', level: 'info', message: `re-replication started: ${counted(this.#queue.underReplicatedCount, 'block')} under-replicated` });
     }
     this.#sample(nowMs);
-    const isWhole = this.#queue.underReplicatedCount === 0;
     if (this.#startedMs !== undefined && isWhole) {
       const seconds = ((nowMs - this.#startedMs) / 1000).toFixed(1);
       this.#events.publish({ kind: 'repair-finished', level: 'info', message: `re-replication finished: ${counted(this.#queue.progress.doneBlocks, 'block')} in ${seconds} s` });

@@ -51,14 +51,14 @@ export class StrangeReplicas {
   }
 
   /** Judges up to `limit` of a node's whose grace is over: to be deleted, or to wait on. `isTarget`: a copy is on its way there. */
-  judge(node: DatanodeDescriptor, nowMs: number, limit: number, isTarget: (blockId: number, node: DatanodeDescriptor) => boolean): void {
+  judge(node: DatanodeDescriptor, nowMs: number, limit: number, isTarget: (block: Block, node: DatanodeDescriptor) => boolean): void {
     for (const kind of ['stranger', 'leftover'] as const) {
       const those = kind === 'stranger' ? node.strangers : node.leftovers;
       let left = limit;
       for (const [blockId, { block, dueMs }] of those) {
         if (dueMs > nowMs || left-- === 0) break;
         those.delete(blockId);
-        const verdict = isTarget(blockId, node) ? 'wait' : this.#verdict(node, block);
+        const verdict = this.#verdict(node, block, isTarget);
         if (verdict === 'wait') those.set(blockId, { block, dueMs: nowMs + this.#graceMs[kind] });
         else if (verdict === 'delete') node.invalidations.add(block);
       }
@@ -66,7 +66,7 @@ export class StrangeReplicas {
   }
 
   /** 'drop': it is no stranger any more. */
-  #verdict(node: DatanodeDescriptor, block: Block): 'delete' | 'wait' | 'drop' {
+  #verdict(node: DatanodeDescriptor, block: Block, isTarget: (block: Block, node: DatanodeDescriptor) => boolean): 'delete' | 'wait' | 'drop' {
     const { map } = this.#redundancy;
     const entry = map.find(block.blockId);
     if (entry < 0) return 'delete';
@@ -74,6 +74,8 @@ export class StrangeReplicas {
     if (map.indexOfNode(entry, node.number) >= 0) return 'drop';
     // A newer generation than ours should not exist. Whatever it is, it is not ours to delete.
     if (block.generationStamp > map.generationStamp(entry)) return 'wait';
+    // The order would hit the copy of the same generation that is on its way there.
+    if (isTarget(block, node)) return 'wait';
     return this.#trimmer.isEnoughToDeleteBad(entry, 1) ? 'delete' : 'wait';
   }
 }

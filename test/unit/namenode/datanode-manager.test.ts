@@ -1,0 +1,138 @@
+import test from 'ava';
+import { ClusterMismatchError, OverloadedError, RegistrationRefusedError } from '../../../source/protocol/errors.js';
+import { BlockCluster, SimulatedDatanode } from '../../helpers/block-cluster.js';
+
+const states = (cluster: BlockCluster) => cluster.services.datanodes.reports().map(({ name, state }) => `${name} ${state}`);
+
+test('nodes are named by their place in the configuration, then in joining order, and keep their names for good', async (t) => {
+  const cluster = new BlockCluster();
+  await cluster.services.load(cluster.catalog);
+  const third = await cluster.addNode({ uuid: 'c', port: 9866 });
+  const stranger = await cluster.addNode({ uuid: 'x', port: 9900 });
+  const first = await cluster.addNode({ uuid: 'a', port: 9864 });
+  const other = await cluster.addNode({ uuid: 'y', port: 9800 });
+  t.deepEqual([third.name, stranger.name, first.name, other.name], ['dn3', 'dn4', 'dn1', 'dn5']);
+  t.true(cluster.messages.includes('dn4 joined the cluster at 127.0.0.1:9900'));
+  const epochs = cluster.nodes.map(({ epoch }) => epoch);
+  await cluster.restartNameNode();
+  t.deepEqual(states(cluster), ['dn1 stale', 'dn3 stale', 'dn4 stale', 'dn5 stale'], 'known again, though none has registered yet');
+  t.is(cluster.services.blocks.registeredDatanodeCount(), 4);
+  stranger.port = 9901;
+  await cluster.run(2000);
+  t.deepEqual(cluster.nodes.map(({ name }) => name), ['dn3', 'dn4', 'dn1', 'dn5'], 'another port is the same node');
+  t.true(Math.min(...cluster.nodes.map(({ epoch }) => epoch)) > Math.max(...epochs), 'epochs rise over restarts');
+  const second = await cluster.addNode({ uuid: 'b', port: 9865 });
+  t.is(second.name, 'dn2');
+});
+
+test('a new identity at an address takes the name of the old one, once that is silent', async (t) => {
+  const cluster = await BlockCluster.started(3);
+  const block = cluster.write();
+  await cluster.run(1000);
+  const old = cluster.nodes[1]!;
+  const wiped = new SimulatedDatanode(cluster, { uuid: 'fresh', port: old.port });
+  await t.throwsAsync(wiped.start(), { instanceOf: OverloadedError, message: /127\.0\.0\.1:9865 is held by dn2/ });
+  old.kill();
+  await cluster.runUntil(() => cluster.events('node-stale').length === 1);
+  cluster.nodes.push(wiped);
+  await wiped.start();
+  t.is(wiped.name, 'dn2');
+  t.deepEqual(states(cluster), ['dn1 live', 'dn2 live', 'dn3 live']);
+  await cluster.run(10_000);
+  t.deepEqual([...wiped.replicas.keys()], [block.blockId], 'what the old one had was copied to it');
+  t.deepEqual(cluster.locations(block), ['dn1', 'dn2', 'dn3']);
+});
+
+test('two live processes with one identity: the second is refused and the first undisturbed', async (t) => {
+  const cluster = await BlockCluster.started(3);
+  const [node] = cluster.nodes;
+  const clone = new SimulatedDatanode(cluster, { uuid: node!.uuid, port: 9999 });
+  await t.throwsAsync(clone.start(), { instanceOf: RegistrationRefusedError, message: /dn1 is alive at 127\.0\.0\.1:9864 with the same identity/ });
+  await cluster.run(2000);
+  t.is(cluster.services.datanodes.find(node!.uuid)!.address, '127.0.0.1:9864');
+  node!.isCutOff = true;
+  await cluster.runUntil(() => cluster.events('node-stale').length === 1);
+  await clone.start();
+  t.is(clone.name, 'dn1', 'the first is not live any more');
+  node!.isCutOff = false;
+  await t.throwsAsync(node!.register(), { instanceOf: RegistrationRefusedError, message: /another process has taken the place of this one as dn1/ });
+});
+
+test('a quick restart at the same address is taken in at once', async (t) => {
+  const cluster = await BlockCluster.started(3);
+  const block = cluster.write();
+  await cluster.run(1000);
+  const [node] = cluster.nodes;
+  node!.kill();
+  await cluster.run(500);
+  await node!.start();
+  await cluster.run(5000);
+  t.deepEqual(states(cluster), ['dn1 live', 'dn2 live', 'dn3 live']);
+  t.is(cluster.events('node-stale').length, 0);
+  t.is(cluster.holders(block).length, 3);
+});
+
+test('a node of another cluster is refused, and nothing is kept of it', async (t) => {
+  const cluster = await BlockCluster.started(1);
+  const foreign = new SimulatedDatanode(cluster, { uuid: 'foreign', port: 9999, clusterId: 'other' });
+  await t.throwsAsync(foreign.start(), { instanceOf: ClusterMismatchError, message: /belongs to cluster other, this is cluster cluster-1/ });
+  t.is(cluster.services.blocks.registeredDatanodeCount(), 1);
+});
+
+test('when this process was stopped for a minute, nobody is declared dead for it', async (t) => {
+  const cluster = await BlockCluster.started(3);
+  cluster.clock.advance(60_000);
+  cluster.services.tick();
+  cluster.services.tick();
+  t.deepEqual(states(cluster), ['dn1 live', 'dn2 live', 'dn3 live']);
+  cluster.nodes[0]!.kill();
+  await cluster.run(4000);
+  t.deepEqual(states(cluster), ['dn1 stale', 'dn2 live', 'dn3 live']);
+  await cluster.run(8000);
+  t.deepEqual(states(cluster), ['dn1 dead', 'dn2 live', 'dn3 live']);
+});
+
+test('a node that was stopped and goes on: stale, dead, told to register, live again, without its blocks being lost', async (t) => {
+  const cluster = await BlockCluster.started(3);
+  const block = cluster.write();
+  await cluster.run(1000);
+  const [node] = cluster.nodes;
+  node!.isCutOff = true;
+  await cluster.run(5000);
+  node!.isCutOff = false;
+  await cluster.run(1000);
+  t.regex(cluster.messages.at(-1)!, /^dn1 is live again after [5-7] seconds$/);
+  node!.isCutOff = true;
+  await cluster.runUntil(() => cluster.events('node-dead').length === 1);
+  t.deepEqual(cluster.locations(block), ['dn2', 'dn3']);
+  const all = cluster.services.blocks.locate(block.blockId, { readerAddress: '', allReplicas: true });
+  t.deepEqual(all.map(({ name, state }) => `${name} ${state}`).sort(), ['dn1 dead', 'dn2 live', 'dn3 live']);
+  node!.isCutOff = false;
+  const { epoch } = node!;
+  await cluster.run(2000);
+  t.true(node!.epoch > epoch);
+  t.deepEqual(node!.commands.map(({ kind }) => kind), ['register']);
+  t.deepEqual(cluster.locations(block), ['dn1', 'dn2', 'dn3']);
+  t.is(cluster.services.health().status, 'HEALTHY');
+  t.is(cluster.messages.filter((message) => message === 'dn1 is back: live').length, 1);
+});
+
+test('one of several storages fails: only its replicas are lost', async (t) => {
+  const cluster = await BlockCluster.started(4);
+  const blocks = Array.from({ length: 10 }, () => cluster.write());
+  await cluster.run(1000);
+  const [node] = cluster.nodes;
+  const heldBefore = blocks.filter((block) => cluster.locations(block).includes('dn1'));
+  t.true(heldBefore.length > 0);
+  const moved = heldBefore[0]!;
+  const context = { user: 'dfs', clientId: 'node', role: 'datanode', remoteAddress: '127.0.0.1:1' } as const;
+  const { service } = cluster.services;
+  const sender = { datanodeUuid: node!.uuid, epoch: node!.epoch };
+  await service['datanode.blockReceivedAndDeleted']({ ...sender, events: [{ storageId: 'second', kind: 'received', block: moved }] }, context);
+  const failed = { ...node!.storage(), isFailed: true };
+  await service['datanode.sendHeartbeat']({ ...sender, storages: [failed], transferCount: 0, receivedBytesPerSecond: 0, sentBytesPerSecond: 0, replications: [] }, context);
+  cluster.services.tick();
+  t.deepEqual(blocks.filter((block) => cluster.locations(block).includes('dn1')), [moved]);
+  t.true(cluster.messages.some((message) => message.startsWith('dn1 lost its storage')));
+  t.is(cluster.services.health().blocks.underReplicated, heldBefore.length - 1);
+});
