@@ -84,7 +84,7 @@ export class LocalBlockStore implements BlockStore, WriterHost {
       return store;
     } catch (error) {
       await Promise.allSettled(volumes.map((volume) => volume.close()));
-      throw error;
+      throw storageError(error, `opening ${directories[volumes.length] ?? directories.join(', ')}`);
     }
   }
 
