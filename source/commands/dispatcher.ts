@@ -95,5 +95,6 @@ async function nearestName(name: string, context: CommandContext): Promise<strin
   const { closest, distance } = await import('fastest-levenshtein');
   const names = context.commands.entries.flatMap((entry) => [entry.name, ...entry.aliases]);
   const near = names.find((known) => known.toLowerCase() === name.toLowerCase()) ?? closest(name, names);
-  return distance(near.toLowerCase(), name.toLowerCase()) <= Math.max(1, Math.floor(name.length / 3)) ? near : undefined;
+  // Two letters that changed places count as two.
+  return distance(near.toLowerCase(), name.toLowerCase()) <= (name.length < 4 ? 1 : 2) ? near : undefined;
 }

@@ -9,6 +9,8 @@ export const command: Command = {
   summary: 'Explain commands',
   usage: '[<command> ...]',
   flags: [],
+  // A command may be named with its dash.
+  flagParsing: 'own',
   arguments: [{ name: 'command', kind: 'command', isOptional: true, isRepeated: true }],
   needsNameNode: false,
   examples: ['help', 'help put'],

@@ -1,10 +1,10 @@
 import { sleep } from '../base/clock.js';
 import { formatHuman } from '../base/size.js';
 import { escapeControls } from '../base/text.js';
-import { compareCodeUnits, inPrintingOrder } from '../filesystem/names.js';
+import { EntryRows } from '../filesystem/entry-rows.js';
+import { comparePrinted } from '../filesystem/names.js';
 import type { FileStatus } from '../protocol/file-status.js';
 import type { FlagSpec, Invocation } from './command.js';
-import { EntryRows } from './entry-rows.js';
 import { noSuchFile } from './command-errors.js';
 import { PathRun } from './failure.js';
 import { formatMode, formatOctal } from './format-mode.js';
@@ -108,8 +108,6 @@ export class Listing {
   }
 
   async #directory(directory: ExistingItem): Promise<void> {
-    const isSorted = ['t', 'S', 'r'].some((flag) => this.#flags.has(flag));
-    if (this.#flags.has('C') && !isSorted) return this.#streamed(directory);
     const rows = new EntryRows();
     for await (const status of this.#entries(directory)) {
       rows.add(status);
@@ -117,11 +115,6 @@ export class Listing {
     }
     if (rows.count > 0 && !this.#flags.has('R') && !this.#flags.has('C')) this.#run.context.sink.out(`Found ${rows.count} items`);
     for (const row of this.#order(rows)) await this.#entry(childItem(directory, rows.get(row)));
-  }
-
-  /** Paths only, in the order of the names: nothing needs to be held. */
-  async #streamed(directory: ExistingItem): Promise<void> {
-    for await (const status of inPrintingOrder(this.#entries(directory), ({ name }) => name)) await this.#entry(childItem(directory, status));
   }
 
   #entries(directory: ExistingItem): AsyncIterable<FileStatus> {
@@ -135,7 +128,7 @@ export class Listing {
 
   #order(rows: EntryRows): Uint32Array {
     const time = (row: number) => (this.#format.isAccessTime ? rows.accessTimeMs(row) : rows.modificationTimeMs(row));
-    let compare = (a: number, b: number) => compareCodeUnits(rows.name(a), rows.name(b));
+    let compare = (a: number, b: number) => comparePrinted(rows.name(a), rows.name(b));
     if (this.#flags.has('S')) compare = (a, b) => rows.lengthBytes(b) - rows.lengthBytes(a);
     if (this.#flags.has('t')) compare = (a, b) => time(b) - time(a);
     return rows.sorted(this.#flags.has('r') ? (a, b) => compare(b, a) : compare);

@@ -8,6 +8,8 @@ export const command: Command = {
   summary: 'Print how commands are called',
   usage: '[<command> ...]',
   flags: [],
+  // A command may be named with its dash.
+  flagParsing: 'own',
   arguments: [{ name: 'command', kind: 'command', isOptional: true, isRepeated: true }],
   needsNameNode: false,
   async run(invocation, context) {

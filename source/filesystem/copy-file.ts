@@ -1,4 +1,5 @@
 import { baseName, joinPath, parentPath } from '../base/path.js';
+import { throwIfCancelled } from '../client/cancellation.js';
 import type { FileStatus } from '../protocol/file-status.js';
 import type { ByteSink, ByteSource, CreateFileOptions, FileSystem, TransferProgress } from './file-system.js';
 import { temporaryName } from './local-errors.js';
@@ -59,7 +60,7 @@ export function isSourceError(error: unknown): boolean {
  * of it. The target's old content stays until then.
  */
 export async function copyFile(source: FilePlace, target: FilePlace, options: CopyFileOptions = {}): Promise<CopyFileResult> {
-  options.signal?.throwIfAborted();
+  throwIfCancelled(options.signal, `copying ${source.path}`);
   const from = await atSource(() => source.fileSystem.open(source.path, { signal: options.signal, isRegularOnly: options.isRegularOnly }));
   try {
     return await writeFile(from, target, options);
@@ -120,7 +121,7 @@ async function pump(source: ByteSource, sink: ByteSink, signal: AbortSignal | un
 async function fill(source: Required<ByteSource>, sink: ByteSink, signal: AbortSignal | undefined): Promise<number> {
   let bytes = 0;
   for (;;) {
-    signal?.throwIfAborted();
+    throwIfCancelled(signal, 'copying');
     const buffer = await sink.acquire();
     const count = await atSource(() => source.readInto(buffer));
     await sink.commit(count);
@@ -135,7 +136,7 @@ async function pass(source: ByteSource, sink: ByteSink, signal: AbortSignal | un
   let writing: Promise<void> = Promise.resolve();
   try {
     for (;;) {
-      signal?.throwIfAborted();
+      throwIfCancelled(signal, 'copying');
       const chunk = await atSource(() => source.read());
       if (!chunk) break;
       bytes += chunk.bytes.byteLength;

@@ -1,4 +1,5 @@
 import { joinPath } from '../base/path.js';
+import { throwIfCancelled } from '../client/cancellation.js';
 import { CancelledError, DirectoryNotEmptyError, FileAlreadyExistsError, InvalidPathError, LocalFileError, NotADirectoryError, UnavailableError } from '../protocol/errors.js';
 import type { FileStatus } from '../protocol/file-status.js';
 import { atSource, type CopyFileOptions, type CopyFileResult, copyFile, type FilePlace, isSourceError, preserveAttributes } from './copy-file.js';
@@ -73,7 +74,7 @@ export class CopyJob {
 
   async #copy(source: CopySource, target: CopyTarget, walk: { ancestors: Set<number>; isRoot: boolean }): Promise<void> {
     if (this.#fatal !== undefined) return;
-    this.#options.signal?.throwIfAborted();
+    throwIfCancelled(this.#options.signal, `copying ${source.path}`);
     if (this.#options.isMove && target.status?.type === 'directory') throw new FileAlreadyExistsError(`${target.path}: File exists`, { path: target.path });
     if (source.status.type === 'directory') return this.#copyDirectory(source, target, walk.ancestors);
     if (target.status && (target.status.type === 'directory' || !this.#options.overwrite)) throw new FileAlreadyExistsError(`${target.path}: File exists`, { path: target.path });

@@ -11,7 +11,7 @@ export function createDfsFileSystem(client: DfsClient): FileSystem {
     list: (path, options) => client.list(path, options?.signal ? { signal: options.signal } : {}),
     open: (path, options) => open(client, path, options),
     create: (path, options) => create(client, path, options),
-    mkdirs: (path, options) => client.mkdirs(path, options),
+    mkdirs: (path, options) => client.mkdirs(path, { createParents: false, ...options }),
     rename: (source, target, options) => client.rename(source, target, options),
     delete: (path, options) => client.delete(path, options),
     setPermission: (path, permission) => client.setPermission(path, permission),

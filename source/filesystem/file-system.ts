@@ -86,6 +86,7 @@ export interface FileSystem {
   list(path: string, options?: { signal?: AbortSignal | undefined }): AsyncIterable<FileStatus>;
   open(path: string, options?: CopyReadOptions): Promise<ByteSource>;
   create(path: string, options?: CreateFileOptions): Promise<ByteSink>;
+  /** True if it was made. Without `createParents` (the default) the parent must be there and the name free. */
   mkdirs(path: string, options?: { createParents?: boolean; permission?: number }): Promise<boolean>;
   rename(source: string, target: string, options?: { overwrite?: boolean }): Promise<void>;
   delete(path: string, options?: { recursive?: boolean }): Promise<boolean>;

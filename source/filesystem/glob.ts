@@ -3,7 +3,8 @@ import { FileNotFoundError, NotADirectoryError } from '../protocol/errors.js';
 import type { FileStatus } from '../protocol/file-status.js';
 import type { FileSystem } from './file-system.js';
 import { compileGlob, expandBraces, hasGlob, unescapeGlob } from './glob-pattern.js';
-import { compareCodeUnits, inPrintingOrder } from './names.js';
+import { EntryRows } from './entry-rows.js';
+import { comparePrinted } from './names.js';
 
 export interface GlobMatch {
   /** Absolute and clean. */
@@ -19,19 +20,31 @@ interface PatternNode {
 
 /**
  * The paths that match an absolute `pattern`, each once, in the order in which HDFS prints them. Only components with a glob are
- * listed; the others are followed by name. A directory's matches come as it is listed where only the last component is a glob;
- * else all are held, to be sorted. InvalidPathError for a malformed pattern; a directory that may not be listed is an error.
+ * listed; the others are followed by name. All matches are held, to be sorted; those of one directory compactly. InvalidPathError
+ * for a malformed pattern; a directory that may not be listed is an error.
  */
 export async function* expandGlob(fileSystem: FileSystem, pattern: string, options: { signal?: AbortSignal | undefined } = {}): AsyncIterable<GlobMatch> {
   const patterns = expandBraces(pattern).map((one) => pathNames(cleanPattern(one)));
-  const matches = walk(fileSystem, '/', patternTree(patterns), options.signal);
-  if (patterns.length === 1 && patterns[0]!.findIndex(hasGlob) === patterns[0]!.length - 1) {
-    yield* inPrintingOrder(matches, ({ path }) => path);
+  const [first = []] = patterns;
+  const last = first.length - 1;
+  if (patterns.length === 1 && last >= 0 && first.findIndex(hasGlob) === last) {
+    yield* expandLast(fileSystem, `/${first.slice(0, last).map(unescapeGlob).join('/')}`, first[last]!, options.signal);
     return;
   }
   const all: GlobMatch[] = [];
-  for await (const match of matches) all.push(match);
-  yield* all.sort((a, b) => compareCodeUnits(a.path, b.path));
+  for await (const match of walk(fileSystem, '/', patternTree(patterns), options.signal)) all.push(match);
+  yield* all.sort((a, b) => comparePrinted(a.path, b.path));
+}
+
+/** `/d/*`, of which there may be a million. */
+async function* expandLast(fileSystem: FileSystem, directory: string, pattern: string, signal: AbortSignal | undefined): AsyncIterable<GlobMatch> {
+  const rows = new EntryRows();
+  const matches = compileGlob(pattern);
+  for await (const status of listUnlessMissing(fileSystem, directory, signal)) if (matches(status.name)) rows.add(status);
+  for (const row of rows.sorted((a, b) => comparePrinted(rows.name(a), rows.name(b)))) {
+    const status = rows.get(row);
+    yield { path: joinPath(directory, status.name), status };
+  }
 }
 
 /** Slashes, dots and dot-dots of alternatives: `/a/{b,../c}`. Not an escape's slash, which is a slash all the same. */

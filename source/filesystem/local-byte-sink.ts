@@ -2,6 +2,7 @@ import type { Stats } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { baseName } from '../base/path.js';
 import { assert } from '../base/assert.js';
+import { throwIfCancelled } from '../client/cancellation.js';
 import { FileAlreadyExistsError } from '../protocol/errors.js';
 import type { FileStatus } from '../protocol/file-status.js';
 import type { ByteSink, CreateFileOptions } from './file-system.js';
@@ -41,7 +42,7 @@ export class LocalByteSink implements ByteSink {
 
   async write(bytes: Uint8Array): Promise<void> {
     const { signal, path, isInPlace } = this.#options;
-    signal?.throwIfAborted();
+    throwIfCancelled(signal, `writing ${path}`);
     let written = 0;
     while (written < bytes.byteLength) {
       const position = isInPlace ? null : this.#position;
@@ -73,7 +74,7 @@ export class LocalByteSink implements ByteSink {
     assert(!this.#isEnded, 'a file is closed or aborted once');
     const { path, times, overwrite, signal } = this.#options;
     try {
-      signal?.throwIfAborted();
+      throwIfCancelled(signal, `writing ${path}`);
       return await systemCall(path, async () => {
         if (times && this.#temporaryPath) await this.#handle.utimes(times.accessTimeMs / 1000, times.modificationTimeMs / 1000);
         const status = this.#options.toStatus(baseName(path), await this.#handle.stat());

@@ -1,4 +1,5 @@
 import type { FileHandle } from 'node:fs/promises';
+import { throwIfCancelled } from '../client/cancellation.js';
 import type { FileStatus } from '../protocol/file-status.js';
 import type { ByteSource, CopyReadOptions } from './file-system.js';
 import { systemCall } from './local-errors.js';
@@ -43,7 +44,7 @@ export class LocalByteSource implements ByteSource {
     const wanted = Math.min(buffer.byteLength, this.#left);
     let count = 0;
     while (count < wanted) {
-      signal?.throwIfAborted();
+      throwIfCancelled(signal, `reading ${path}`);
       const position = isSeekable ? this.#position : null;
       const { bytesRead } = await systemCall(path, () => handle.read(buffer, count, wanted - count, position));
       if (bytesRead === 0) break;

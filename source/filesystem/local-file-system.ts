@@ -3,6 +3,7 @@ import * as fs from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { baseName } from '../base/path.js';
 import type { Random } from '../base/random.js';
+import { throwIfCancelled } from '../client/cancellation.js';
 import {
   DirectoryNotEmptyError,
   FileAlreadyExistsError,
@@ -61,7 +62,7 @@ class LocalFileSystem implements FileSystem {
     if (status.type === 'file') return yield status;
     const names = await systemCall(path, () => fs.readdir(path));
     for (const name of names.sort(compareBytes)) {
-      options?.signal?.throwIfAborted();
+      throwIfCancelled(options?.signal, `listing ${path}`);
       const entry = await this.#entry(join(path, name), name);
       if (entry) yield entry;
     }
@@ -98,7 +99,7 @@ class LocalFileSystem implements FileSystem {
 
   async create(path: string, options: CreateFileOptions = {}): Promise<ByteSink> {
     return systemCall(path, async () => {
-      options.signal?.throwIfAborted();
+      throwIfCancelled(options.signal, `creating ${path}`);
       const existing = await statOrNull(path);
       if (existing?.isDirectory()) throw new IsADirectoryError(`${path}: Is a directory`, { path });
       if (existing && existing.isFile() && !options.overwrite) throw new FileAlreadyExistsError(`${path}: File exists`, { path });

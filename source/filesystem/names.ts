@@ -15,23 +15,26 @@ function isSurrogate(unit: number): boolean {
   return unit >= 0xd800 && unit <= 0xdfff;
 }
 
-/** The order in which HDFS's commands print names: by UTF-16 code units (java.lang.String.compareTo). For Array.sort. */
-export function compareCodeUnits(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
+/**
+ * The order in which HDFS's commands print names. It is that of java.net.URI's paths, as UTF-16 code units: what a URI does not
+ * allow in a path stands there as `%22`, and so sorts beside a percent sign. For Array.sort.
+ */
+export function comparePrinted(a: string, b: string): number {
+  const length = Math.min(a.length, b.length);
+  let i = 0;
+  while (i < length && a.charCodeAt(i) === b.charCodeAt(i)) i++;
+  if (i === length) return a.length - b.length;
+  const [x, y] = [a[i]!, b[i]!];
+  if (!quotedInUri.test(x) && !quotedInUri.test(y)) return x < y ? -1 : 1;
+  return inUri(x) < inUri(y) ? -1 : 1;
 }
 
-/**
- * The same items in HDFS's printing order, from items in the order of the bytes. Nothing is held before the first name that has a
- * character of U+E000 to U+FFFF, since only such a name can be followed by one that is to be printed before it.
- */
-export async function* inPrintingOrder<T>(items: AsyncIterable<T>, nameOf: (item: T) => string): AsyncIterable<T> {
-  let held: T[] | undefined;
-  for await (const item of items) {
-    if (held) held.push(item);
-    else if (/[\ue000-\uffff]/.test(nameOf(item))) held = [item];
-    else yield item;
-  }
-  if (held) yield* held.sort((a, b) => compareCodeUnits(nameOf(a), nameOf(b)));
+/** Neither of URI's path characters nor beyond ASCII; or a blank or a control character anywhere. */
+// eslint-disable-next-line no-control-regex
+const quotedInUri = /[^\w\-!.~'()*:@&=+$,;/\u0080-\uffff]|[\p{Z}\p{Cc}]/u;
+
+function inUri(character: string): string {
+  return quotedInUri.test(character) ? `%${Buffer.from(character).toString('hex').toUpperCase()}` : character;
 }
 
 /**

@@ -1,111 +1,200 @@
 import test from 'ava';
-import type { LocalCluster, LocalNode } from '../../../source/cluster/local-cluster.js';
-import { command as clusterCommand } from '../../../source/commands/cluster.js';
-import type { Command, CommandContext, OutputSink } from '../../../source/commands/command.js';
-import { parseFlags } from '../../../source/commands/flags.js';
-import { command as logsCommand } from '../../../source/commands/logs.js';
-import { command as nodeCommand } from '../../../source/commands/node.js';
+import type { LocatedBlock } from '../../../source/protocol/block.js';
+import { CommandBench, withMethod } from '../../helpers/command-bench.js';
+import { waitUntil } from '../../helpers/mini-cluster.js';
 
-const node = (name: string, more: Partial<LocalNode> = {}): LocalNode => ({
-  name,
-  role: name === 'nn' ? 'namenode' : 'datanode',
-  address: name === 'nn' ? '127.0.0.1:9870' : `127.0.0.1:${9863 + Number(name.slice(2))}`,
-  pid: 4711,
-  state: 'running',
-  dataDirectory: `/data/${name}`,
-  logFile: `/data/log/${name}.log`,
-  ...more,
+let bench: CommandBench;
+const ends: (() => Promise<void>)[] = [];
+
+test.before(async () => {
+  bench = await CommandBench.start({ teardown: (end) => void ends.push(end) }, { blockSizeBytes: 64 * 1024 });
+});
+test.after.always(async () => {
+  for (const end of ends.reverse()) await end();
 });
 
-/** Runs a command line against a cluster whose calls are recorded. */
-async function run(command: Command, line: string, cluster: Partial<LocalCluster>) {
-  const out: string[] = [];
-  const records: object[] = [];
-  const sink = { out: (text: string) => out.push(text), record: (record: object) => records.push(record), isJson: false } as unknown as OutputSink;
-  const context = { sink, signal: new AbortController().signal, localCluster: async () => cluster as LocalCluster } as unknown as CommandContext;
-  const code = await command.run(parseFlags(command, command.name, line.split(' ').filter(Boolean)), context);
-  return { code, out, records };
-}
+const when = '[A-Z][a-z]{2} [A-Z][a-z]{2} \\d\\d \\d\\d:\\d\\d:\\d\\d \\S+ \\d{4}';
 
-test('cluster up tells each step and ends with what is live; without anything to start it says so', async (t) => {
-  const counts: unknown[] = [];
-  const up = (wasStarted: boolean): LocalCluster['up'] => async ({ count, onProgress }) => {
-    counts.push(count);
-    if (wasStarted) onProgress?.('starting nn on 127.0.0.1:9870');
-    return [node('nn', wasStarted ? { wasStarted: true } : {}), node('dn1'), node('dn2')];
-  };
-  const first = await run(clusterCommand, 'up 2', { up: up(true) });
-  t.deepEqual(first.out, ['starting nn on 127.0.0.1:9870', 'cluster up: name node 127.0.0.1:9870, 2 data nodes live']);
-  t.is(first.code, 0);
-  t.deepEqual(first.records[1], { name: 'dn1', role: 'datanode', address: '127.0.0.1:9864', pid: 4711, state: 'running', dataDirectory: '/data/dn1', logFile: '/data/log/dn1.log' });
-  const second = await run(clusterCommand, 'up', { up: up(false) });
-  t.deepEqual(second.out, ['already up: name node 127.0.0.1:9870, 2 data nodes live']);
-  t.deepEqual(counts, [2, undefined]);
+test('fsck of a healthy tree prints every figure, and last the line that scripts match', async (t) => {
+  await bench.setUp('mkdir -p /healthy/d', 'setrep -w 3 /healthy');
+  await bench.write('/healthy/f', '12345');
+  await bench.setUp('setrep -w 3 /healthy');
+  const { code, stdout } = await bench.run('fsck /healthy -files -blocks');
+  t.is(code, 0);
+  t.regex(
+    stdout,
+    new RegExp(
+      [
+        `^FSCK started by tester \\(auth:SIMPLE\\) from /127\\.0\\.0\\.1 for path /healthy at ${when}`,
+        '',
+        '/healthy <dir>',
+        '/healthy/d <dir>',
+        '/healthy/f 5 bytes, replicated: replication=3, 1 block\\(s\\):  OK',
+        '0\\. blk_\\d+_\\d+ len=5 Live_repl=3',
+        '',
+        '',
+        'Status: HEALTHY',
+        ' Number of data-nodes:\t3',
+        ' Number of racks:\t\t1',
+        ' Total dirs:\t\t\t2',
+        ' Total symlinks:\t\t0',
+        '',
+        'Replicated Blocks:',
+        ' Total size:\t5 B',
+        ' Total files:\t1',
+        ' Total blocks \\(validated\\):\t1 \\(avg\\. block size 5 B\\)',
+        ' Minimally replicated blocks:\t1 \\(100\\.0 %\\)',
+        ' Over-replicated blocks:\t0 \\(0\\.0 %\\)',
+        ' Under-replicated blocks:\t0 \\(0\\.0 %\\)',
+        ' Mis-replicated blocks:\t\t0 \\(0\\.0 %\\)',
+        ' Default replication factor:\t3',
+        ' Average block replication:\t3\\.0',
+        ' Missing blocks:\t\t0',
+        ' Corrupt blocks:\t\t0',
+        ' Missing replicas:\t\t0 \\(0\\.0 %\\)',
+        ' Blocks queued for replication:\t0',
+        `FSCK ended at ${when} in \\d+ milliseconds`,
+        '',
+        '',
+        "The filesystem under path '/healthy' is HEALTHY",
+        '$',
+      ].join('\n'),
+    ),
+  );
 });
 
-test('cluster down counts what it stopped', async (t) => {
-  t.deepEqual((await run(clusterCommand, 'down', { down: async () => [node('nn'), node('dn1')] })).out, ['cluster down: 2 nodes stopped']);
-  t.deepEqual((await run(clusterCommand, 'down', { down: async () => [] })).out, ['already down: nothing that was started from here runs']);
+const located = (locations: { state: 'live' | 'stale' | 'dead'; isCorrupt?: boolean }[], blockIndex = 0): LocatedBlock => ({
+  block: { blockId: 100 + blockIndex, generationStamp: 7, lengthBytes: 5 },
+  blockIndex,
+  offsetBytes: blockIndex * 5,
+  locations: locations.map((location, i) => ({ datanodeUuid: `u${i}`, storageId: `s${i}`, name: `dn${i + 1}`, address: `127.0.0.1:${9864 + i}`, rack: '/default-rack', ...location })),
+  token: '',
+});
+const withBlocks = (...blocks: LocatedBlock[]) =>
+  withMethod('blocks', () => async function* () {
+    yield* blocks;
+  });
+
+test('fsck finds too few replicas, and the tree is healthy all the same', async (t) => {
+  await bench.write('/few/f', '12345');
+  const client = withBlocks(located([{ state: 'live' }, { state: 'dead' }, { state: 'live', isCorrupt: true }]));
+  const { code, stdout } = await bench.run('fsck /few', { client });
+  t.is(code, 0);
+  t.true(stdout.includes('\n\n\n/few/f:  Under replicated blk_100_7. Target Replicas is 3 but found 1 live replica(s), 0 decommissioned replica(s), 0 decommissioning replica(s).\n\nStatus: HEALTHY\n'));
+  t.true(stdout.includes(' Missing replicas:\t\t2 (66.666664 %)\n'));
+  t.true(stdout.includes(' Minimally replicated blocks:\t0 (0.0 %)\n'));
 });
 
-test('cluster status is a table, and a record a node', async (t) => {
-  const { out, records } = await run(clusterCommand, 'status', { status: async () => [node('nn'), node('dn10', { pid: undefined, state: 'unreachable', dataDirectory: '/a\u001b[2Jb' })] });
-  t.deepEqual(out, [
-    'NODE  STATE        ADDRESS         PID   DATA',
-    'nn    running      127.0.0.1:9870  4711  /data/nn',
-    'dn10  unreachable  127.0.0.1:9873  -     /a\\x1b[2Jb',
-  ]);
-  t.is((records[1] as { pid: unknown }).pid, null);
+test('fsck calls a tree corrupt when a block has no good replica on a live node, and answers 1', async (t) => {
+  await bench.write('/lost/f', '12345');
+  const client = withBlocks(located([{ state: 'dead' }]), located([{ state: 'live', isCorrupt: true }], 1), located([{ state: 'stale' }, { state: 'live' }, { state: 'live' }], 2));
+  const { code, stdout } = await bench.run('fsck /lost', { client });
+  t.is(code, 1);
+  t.true(stdout.includes('/lost/f:  MISSING 1 blocks of total size 5 B.'));
+  t.true(stdout.includes('/lost/f:  CORRUPT 1 blocks of total size 5 B.'));
+  t.true(stdout.includes('Status: CORRUPT\n'));
+  t.true(stdout.includes('  MISSING BLOCKS:\t1\n'));
+  t.true(stdout.endsWith("\nThe filesystem under path '/lost' is CORRUPT\n"));
+  const list = await bench.run('fsck /lost -list-corruptfileblocks', { client });
+  t.deepEqual([list.code, list.stdout], [1, "The list of corrupt blocks under path '/lost' are:\nblk_100\t/lost/f\nblk_101\t/lost/f\nThe filesystem under path '/lost' has 2 CORRUPT blocks\n"]);
 });
 
-test('node add, start, stop and kill name the node, its address and its process', async (t) => {
-  const cluster: Partial<LocalCluster> = {
-    add: async () => node('dn4', { wasStarted: true }),
-    start: async (name) => node(name),
-    stop: async (name) => node(name, { state: 'stopped' }),
-    kill: async (name) => node(name, { state: 'stopped' }),
-  };
-  t.deepEqual((await run(nodeCommand, 'add', cluster)).out, ['dn4 on 127.0.0.1:9867 is added and live, process 4711']);
-  t.deepEqual((await run(nodeCommand, 'start dn2', cluster)).out, ['dn2 on 127.0.0.1:9865 runs already, process 4711']);
-  t.deepEqual((await run(nodeCommand, 'stop dn2', cluster)).out, ['dn2 on 127.0.0.1:9865 is stopped, process 4711']);
-  t.deepEqual((await run(nodeCommand, 'kill dn2', cluster)).out, ['dn2 on 127.0.0.1:9865 is killed, process 4711']);
+test('fsck tells where replicas are, and what is wrong with them', async (t) => {
+  await bench.write('/where/f', '12345');
+  const client = withBlocks(located([{ state: 'live' }, { state: 'dead' }, { state: 'live', isCorrupt: true }]));
+  const { stdout } = await bench.run('fsck /where -files -blocks -locations', { client });
+  t.true(stdout.includes('0. blk_100_7 len=5 Live_repl=1  [dn1 127.0.0.1:9864, dn2 127.0.0.1:9865 DEAD, dn3 127.0.0.1:9866 CORRUPT]\n'));
 });
 
-test('logs prints the last lines, escaped, and with -f those that come', async (t) => {
-  const asked: number[] = [];
-  const cluster: Partial<LocalCluster> = {
-    log: async (_name, { lineCount }) => {
-      asked.push(lineCount);
-      return ['one\ttab', 'two\u001b]0;'];
-    },
-    async *followLog() {
-      yield 'three';
-    },
-  };
-  t.deepEqual((await run(logsCommand, 'dn1', cluster)).out, ['one\ttab', 'two\\x1b]0;']);
-  const followed = await run(logsCommand, 'dn1 -n 5 -f', cluster);
-  t.deepEqual(followed.out, ['one\ttab', 'two\\x1b]0;', 'three']);
-  t.deepEqual(followed.records.at(-1), { node: 'dn1', line: 'three' });
-  await run(logsCommand, '-n 0 dn1', cluster);
-  t.deepEqual(asked, [20, 5, 0]);
+test('fsck of what is not there is an error of 1, and of two paths one of usage', async (t) => {
+  const none = await bench.run('fsck /none');
+  t.deepEqual([none.code, none.stdout, none.stderr], [1, '', "fsck: `/none': No such file or directory\n"]);
+  t.is((await bench.run('fsck / /user')).code, 255);
+  t.is((await bench.run('fsck -foo /')).code, 255);
+  t.is((await bench.run('fsck')).code, 255);
 });
 
-test('what makes no sense is refused before anything is touched', async (t) => {
-  for (const [command, line] of [
-    [clusterCommand, ''],
-    [clusterCommand, 'sideways'],
-    [clusterCommand, 'up 0'],
-    [clusterCommand, 'up two'],
-    [clusterCommand, 'up 1 2'],
-    [clusterCommand, 'down now'],
-    [clusterCommand, 'status -v'],
-    [nodeCommand, 'kill'],
-    [nodeCommand, 'add dn4'],
-    [nodeCommand, 'burn dn1'],
-    [logsCommand, ''],
-    [logsCommand, 'dn1 -n few'],
-    [logsCommand, 'dn1 -n'],
-  ] as const) {
-    await t.throwsAsync(run(command, line, {}), { name: 'UsageError' }, `${command.name} ${line}`);
-  }
+test('fsck records are the summary, and with -files -blocks each file and block', async (t) => {
+  await bench.write('/rec/f', '12345');
+  const { sink } = await bench.run('fsck /rec -files -blocks', { isJson: true });
+  t.deepEqual(
+    sink.records.map((record) => (record as { type: string }).type),
+    ['file', 'block', 'summary'],
+  );
+  t.like(sink.records[2], { path: '/rec', status: 'HEALTHY', fileCount: 1, directoryCount: 1, lengthBytes: 5, blockCount: 1 });
+});
+
+test('report begins with the cluster, then its data nodes', async (t) => {
+  const { code, stdout } = await bench.run('report');
+  t.is(code, 0);
+  t.regex(stdout, /^Configured Capacity: \d+ \([\d.]+ [KMGTP]?B\)\nPresent Capacity: .*\nDFS Remaining: .*\nDFS Used: .*\nDFS Used%: \d+\.\d\d%\nReplicated Blocks:\n\tUnder replicated blocks: \d+\n/);
+  t.regex(stdout, /\n\n-{49}\nLive datanodes \(3\):\n\nName: 127\.0\.0\.1:\d+ \(localhost\)\nHostname: localhost\nDecommission Status : Normal\n/);
+  t.false(stdout.includes('Dead datanodes'));
+  t.true((await bench.run('hdfs dfsadmin -report -dead')).stdout.endsWith('\nDead datanodes (0):\n\n'));
+  t.is((await bench.run('report -foo')).code, 255);
+  const { sink } = await bench.run('report', { isJson: true });
+  t.deepEqual(
+    sink.records.map((record) => (record as { type: string }).type),
+    ['cluster', 'datanode', 'datanode', 'datanode'],
+  );
+});
+
+test('du, df and count agree on what there is', async (t) => {
+  await bench.write('/space/f', '0123456789');
+  await bench.write('/space/s/k', 'k'.repeat(6000));
+  await bench.setUp('mkdir /space/empty', 'setrep 2 /space/f');
+  t.is((await bench.run('du /space')).stdout, '0     0      /space/empty\n10    20     /space/f\n6000  18000  /space/s\n');
+  t.is((await bench.run('du -s -h -v /space')).stdout, 'SIZE   DISK_SPACE_CONSUMED_WITH_ALL_REPLICAS  FULL_PATH_NAME\n5.9 K  17.6 K                                 /space\n');
+  t.is((await bench.run('du /space/empty')).stdout, '');
+  t.is((await bench.run('count -q -v /space')).stdout.split('\n')[1], '        none             inf            none             inf            3            2               6010 /space');
+  t.is((await bench.run('count -e /space /space/f')).stdout, `           3            2               6010                  EC: /space\n           0            1                 10           Replicated /space/f\n`);
+  t.regex((await bench.run('df')).stdout, /^Filesystem +Size +Used +Available {2}Use%\ndfs:\/\/127\.0\.0\.1:\d+ +\d+ +\d+ +\d+ +\d+%\n$/);
+});
+
+test('setrep -w waits until every block has its copies', async (t) => {
+  await bench.write('/rep/f', 'x'.repeat(100_000));
+  const down = await bench.run('setrep -w 1 /rep');
+  t.is(down.code, 0);
+  t.regex(down.stdout, /^Replication 1 set: \/rep\/f\nWaiting for \/rep\/f \.\.\.\nWARNING: the waiting time may be long for DECREASING the number of replications\.\n\.* done\n$/);
+  const up = await bench.run('setrep -w 3 /rep/f');
+  t.regex(up.stdout, /^Replication 3 set: \/rep\/f\nWaiting for \/rep\/f \.\.\.\.* done\n$/);
+  const copies: number[] = [];
+  for await (const { locations } of bench.client().blocks('/rep/f')) copies.push(locations.length);
+  t.deepEqual(copies, [3, 3]);
+  t.is((await bench.run('-setrep 0 /rep/f')).stderr.split('\n')[0], '-setrep: replication must be >= 1');
+});
+
+test.serial('safemode is entered, told and left; wait waits for its end', async (t) => {
+  t.is((await bench.run('safemode enter')).stdout, 'Safe mode is ON\n');
+  t.is((await bench.run('mkdir /new')).stderr, 'mkdir: Cannot create directory /new. Name node is in safe mode.\n');
+  t.true((await bench.run('report')).stdout.startsWith('Safe mode is ON\n'));
+  const waiting = bench.run('safemode wait');
+  t.is((await bench.run('hdfs dfsadmin -safemode leave')).stdout, 'Safe mode is OFF\n');
+  t.is((await waiting).stdout, 'Safe mode is OFF\n');
+  t.is((await bench.run('safemode maybe')).code, 255);
+  const bob = await bench.run('safemode enter', { user: 'bob' });
+  t.deepEqual([bob.code, bob.stderr], [255, 'safemode: Access denied for user bob. Superuser privilege is required for operation safemode_enter\n']);
+  await waitUntil(async () => (await bench.run('safemode get')).stdout === 'Safe mode is OFF\n');
+});
+
+test('help and usage explain every command', async (t) => {
+  const { stdout } = await bench.run('help');
+  for (const name of ['ls', 'put, copyFromLocal', 'cluster', 'fsck']) t.true(stdout.includes(`  ${name} `), name);
+  t.regex((await bench.run('help put')).stdout, /^Usage: put \[-f\] \[-p\] \[-l\] \[-d\] \[-t <threads>\] \[-q <queue>\] <localsrc> \.\.\. <dst>\n/);
+  t.is((await bench.run('-usage -rm')).stdout, 'Usage: rm [-f] [-r|-R] [-skipTrash] [-safely] <src> ...\n');
+  const { code, stderr } = await bench.run('-help frobnicate');
+  t.is(code, 255);
+  t.regex(stderr, /^-help: `frobnicate': Unknown command\nUsage: /);
+  t.is((await bench.run('put --help')).stdout, (await bench.run('help put')).stdout);
+  t.true((await bench.run('help', { isJson: true })).sink.records.length > 40);
+});
+
+test('chmod and chown say what the name node refused, in HDFS\'s words', async (t) => {
+  await bench.write('/perm/f', 'x');
+  t.is((await bench.run('chmod 777 /perm/f', { user: 'bob' })).stderr, "chmod: changing permissions of '/perm/f': Permission denied. user=bob is not the owner of inode=/perm/f\n");
+  t.is((await bench.run('chown bob /perm/f', { user: 'bob' })).stderr, "chown: changing ownership of '/perm/f': Permission denied. user=bob is not the owner of inode=/perm/f\n");
+  t.is((await bench.run("chown 'a b' /perm/f")).stderr.split('\n')[0], "chown: 'a b' does not match expected pattern for [owner][:group].");
+  t.is((await bench.run('chown : /perm/f')).code, 255);
+  t.is((await bench.run("chmod -w /perm/f; chown al:eng /perm/f; chgrp ops /perm/f; stat '%a %u %g' /perm/f")).stdout, '444 al ops\n');
+  t.is((await bench.run('ls -R /perm', { user: 'bob' })).code, 0);
 });
