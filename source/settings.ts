@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError } from './protocol/errors.js';
 
@@ -18,8 +19,10 @@ const defaults: Settings = { panel: true, historySize: 10_000, ascii: false };
  * A file that is no JSON, or holds a wrong value, is left as it is: ConfigError says which file and why.
  */
 export async function loadSettings(home: string): Promise<Settings> {
-  const { default: Conf } = await import('conf');
   const file = join(home, 'settings.json');
+  // Nothing was ever chosen: conf and ajv, which compiles the schemas' schema, would be a third of the time to the first prompt.
+  if (!existsSync(file)) return { ...defaults };
+  const { default: Conf } = await import('conf');
   try {
     const settings = new Conf<Settings>({
       cwd: home,

@@ -37,6 +37,11 @@ export function formatPercent(fraction: number): string {
   return `${percent === 100 && fraction < 1 ? 99 : percent}%`;
 }
 
+/** `41%`, and `<1%` where something is used: a few files on a large disk are not nothing. */
+export function formatUsage(fraction: number): string {
+  return fraction > 0 && fraction < 0.005 ? '<1%' : formatPercent(fraction);
+}
+
 /** A bar of exactly `columns` cells, `fraction` (0 to 1) of it full, to an eighth of a cell. */
 export function formatBar(fraction: number, columns: number, glyphs: Glyphs): { full: string; empty: string } {
   const steps = glyphs.barParts.length + 1;

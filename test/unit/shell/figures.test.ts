@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { formatBar, formatBytes, formatClock, formatPercent, formatRate, formatShortRate } from '../../../source/shell/figures.js';
+import { formatBar, formatBytes, formatClock, formatPercent, formatRate, formatShortRate, formatUsage } from '../../../source/shell/figures.js';
 import { asciiGlyphs, unicodeGlyphs } from '../../../source/shell/glyphs.js';
 
 test('sizes have three digits or so, and their unit', (t) => {
@@ -17,6 +17,7 @@ test('nothing is at 100% before all is there', (t) => {
   t.is(formatPercent(0.9999), '99%');
   t.is(formatPercent(1), '100%');
   t.is(formatPercent(Number.NaN), '0%');
+  t.deepEqual([0, 0.001, 0.01, 0.41].map(formatUsage), ['0%', '<1%', '1%', '41%']);
 });
 
 test('a bar is always as wide as asked, and full only at the end', (t) => {
