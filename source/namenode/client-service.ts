@@ -140,12 +140,13 @@ export function createClientHandlers(parts: ClientServiceParts): Handlers<Client
     'fs.delete': async (params, context) => {
       await safeMode.allow(`Cannot delete ${params.path}`);
       const call = callOf('fs.delete', params, context);
+      let checkedId: number | undefined;
       for (;;) {
-        const checkedId = params.recursive ? await checkDirectoryToDelete(call.requester.caller, params.path) : undefined;
         try {
           return await namespace.mutate(call, (scope) => planDelete(scope, params, checkedId));
         } catch (error) {
           if (!(error instanceof UncheckedSubtree)) throw error;
+          checkedId = await checkDirectoryToDelete(call.requester.caller, params.path);
         }
       }
     },
@@ -185,9 +186,8 @@ export function createClientHandlers(parts: ClientServiceParts): Handlers<Client
     },
   };
 
-  /** The directory at the path, once the caller is found to have the right to delete all below it. Undefined where no such right is needed. */
+  /** The directory at the path, once the caller is found to have the right to delete all below it; undefined if there is none now. */
   async function checkDirectoryToDelete(caller: Caller, path: string): Promise<number | undefined> {
-    if (caller.isSuperuser) return undefined;
     const { last } = resolvePath(view, cache, path);
     if (last?.type !== 'directory') return undefined;
     await checkSubtreeAccess(view, caller, { directory: last, path }, yieldTurn);

@@ -1,6 +1,9 @@
 import test from 'ava';
 import { LeaseManager } from '../../../source/namenode/lease-manager.js';
+import { silentLogger } from '../../../source/base/log.js';
+import { endExpiredLeases } from '../../../source/namenode/own-edits.js';
 import { LeaseExpiredError } from '../../../source/protocol/errors.js';
+import { MemoryStore } from '../../../source/storage/memory-store.js';
 import { hardLimitMs, NamespaceHarness, softLimitMs, written } from '../../helpers/namespace-harness.js';
 
 const create = { permission: 0o644, overwrite: false, createParents: false };
@@ -54,6 +57,28 @@ test('after the hard limit a file stays under construction, and its late writer 
   const again = await root('fs.create', { ...create, path: '/f', overwrite: true });
   t.not(again.file.inodeId, file.inodeId);
   t.is(harness.blocks.known.size, 0);
+});
+
+test('a renewal that comes while the verdict waits for the disk saves the file', async (t) => {
+  let release: (() => void) | undefined;
+  let isSlow = false;
+  const store = new MemoryStore({ commitDelay: () => (isSlow ? new Promise<void>((resolve) => (release = resolve)) : Promise.resolve()) });
+  const harness = await NamespaceHarness.open({ store });
+  await harness.root('fs.create', { ...create, path: '/f', temporary: true });
+  await harness.root('fs.create', { ...create, path: '/open' });
+  for (let i = 0; i < 62; i++) {
+    harness.clock.advance(1000);
+    harness.leases.tick();
+  }
+  isSlow = true;
+  const made = harness.mkdir('/d');
+  while (!release) await new Promise((resolve) => setImmediate(resolve));
+  const verdict = endExpiredLeases(harness.namespace, harness.leases, silentLogger);
+  t.is((await harness.root('fs.renewLease', {})).openFileCount, 2);
+  isSlow = false;
+  release();
+  await Promise.all([made, verdict]);
+  t.truthy(await harness.root('fs.getFileInfo', { path: '/f' }));
 });
 
 test('after a restart every lease is fresh, and the writer goes on', async (t) => {

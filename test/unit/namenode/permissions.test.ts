@@ -32,7 +32,7 @@ test('each call is refused in HDFS\'s words where the caller may not', async (t)
   await refused(bob('fs.mkdirs', { path: '/c/a/b', permission: 0o755, createParents: true }), `Permission denied: ${wx}`);
   await refused(bob('fs.create', { ...create, path: '/c/new' }), `Permission denied: ${wx}`);
   await refused(bob('fs.delete', { path: '/c/secret', recursive: false }), `Permission denied: ${wx}`);
-  await refused(bob('fs.delete', { path: '/c/closed', recursive: true }), 'Permission denied: user=bob, access=ALL, inode="/c/closed":alice:eng:drwx------');
+  await refused(bob('fs.delete', { path: '/c/closed', recursive: true }), `Permission denied: ${wx}`);
   await refused(bob('fs.rename', { source: '/c/secret', target: '/c/moved' }), `Permission denied: ${wx}`);
   await refused(bob('fs.getListing', { path: '/c/closed' }), 'Permission denied: user=bob, access=READ_EXECUTE, inode="/c/closed":alice:eng:drwx------');
   await refused(bob('fs.getContentSummary', { path: '/c' }), 'Permission denied: user=bob, access=READ_EXECUTE, inode="/c/closed":alice:eng:drwx------');
