@@ -53,6 +53,8 @@ export interface ExchangeOptions {
   signal?: AbortSignal | undefined;
   /** Told of the channel before anything is sent. */
   onChannel?: ((channel: BlockChannel) => void) | undefined;
+  /** Goes out with the request, before it is accepted: small enough to lie in the socket if it is not. Each try begins and ends with a call. */
+  following?: { frame: Buffer; onBegin(): void; onEnd(): void } | undefined;
 }
 
 /**
@@ -72,14 +74,19 @@ export async function openOperation(connector: BlockChannelConnector, address: s
   }
 }
 
-async function exchange(channel: BlockChannel, address: string, request: Request, { clock, limitMs, signal, onChannel }: ExchangeOptions): Promise<AcceptedStatus> {
+async function exchange(channel: BlockChannel, address: string, request: Request, { clock, limitMs, signal, onChannel, following }: ExchangeOptions): Promise<AcceptedStatus> {
   const onAbort = () => channel.destroy();
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
     if (signal?.aborted) throw new InputOutputError('cancelled');
     onChannel?.(channel);
+    const control = encodeControl(request.type, request.body);
+    following?.onBegin();
     // A failing write breaks the channel, and so the read of the status too, which then says why.
-    channel.write([encodeControl(request.type, request.body)]).catch(() => {});
+    channel
+      .write(following ? [control, following.frame] : [control])
+      .catch(() => {})
+      .finally(() => following?.onEnd());
     const frame = await readFrame(channel, clock, limitMs);
     const status = statusOf(frame);
     frame.release();

@@ -182,7 +182,6 @@ export class OutputStream implements FileWriter {
   }
 
   #fill(packet: Packet, lengthBytes: number): void {
-    if (this.#filledInBlock === 0) this.#startBlock();
     packet.fill(lengthBytes);
     this.#filledInBlock += lengthBytes;
     if (packet.isFull) this.#sealCurrent(this.#filledInBlock === this.#status.blockSizeBytes);
@@ -191,13 +190,9 @@ export class OutputStream implements FileWriter {
   #sealCurrent(isLast: boolean): void {
     const packet = this.#current!;
     this.#current = undefined;
+    if (packet.offsetInBlock === 0) this.#queues.push(new PacketQueue(this.#blockCount++, this.#file.chunkBytes, (released) => this.#releaseBuffer(released)));
     this.#queues.at(-1)!.push(packet, { isLast });
     if (isLast) this.#filledInBlock = 0;
-  }
-
-  /** With its first bytes, so that the pipeline is set up while more are filled in. */
-  #startBlock(): void {
-    this.#queues.push(new PacketQueue(this.#blockCount++, this.#file.chunkBytes, (packet) => this.#releaseBuffer(packet)));
     this.#driving ??= this.#drive().catch((error: unknown) => this.#fail(error as Error));
     this.#wakeDriver?.();
   }
