@@ -31,6 +31,8 @@ const { metafile } = await build({
   define: { 'process.env.NODE_ENV': '"production"' },
   // The shell sets NODE_ENV for an unbundled React: such an assignment is left as it is.
   logOverride: { 'assign-to-define': 'silent' },
+  // Packages that come in both forms are taken as ES modules.
+  mainFields: ['module', 'main'],
   // Native modules find their binaries beside themselves.
   external: ['lmdb', '@node-rs/crc32'],
   // Ink asks for react-devtools-core only when DEV is set; a bundle must not look for it.
@@ -38,6 +40,10 @@ const { metafile } = await build({
   banner: { js: "import{createRequire as __dfshRequire}from'node:module';const require=__dfshRequire(import.meta.url);" },
 });
 chmodSync('dist/bin/dfsh.js', 0o755);
+
+// A CommonJS module behind import() would come out of the bundle without its names.
+const nameless = Object.values(metafile.outputs).flatMap(({ entryPoint }) => (entryPoint && metafile.inputs[entryPoint]?.format === 'cjs' ? [entryPoint] : []));
+if (nameless.length > 0) throw new Error(`import() of CommonJS: ${nameless.join(', ')}; import it statically in a module of its own`);
 
 // What a one-shot command loads: the entry and what it imports statically. Printed on request, tested in test/unit.
 if (process.argv.includes('--closure')) console.log(JSON.stringify(staticClosure(metafile), null, 2));

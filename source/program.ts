@@ -92,8 +92,7 @@ export async function runOneShot(values: Arguments, lines: readonly string[]): P
 
 /** stdin as a script: a command a line, until one fails; the error names the line. */
 export async function runScript(values: Arguments): Promise<number> {
-  const lines = createInterface({ input: process.stdin, crlfDelay: Infinity });
-  return runLines(values, lines, noInput(), (number, line) => process.stderr.write(`dfsh: stopped at line ${number}: ${escapeControls(line)}\n`));
+  return runLines(values, readLines(), noInput(), (number, line) => process.stderr.write(`dfsh: stopped at line ${number}: ${escapeControls(line)}\n`));
 }
 
 async function runLines(values: Arguments, lines: Iterable<string> | AsyncIterable<string>, input: AsyncIterable<Uint8Array>, onStop?: (number: number, line: string) => void): Promise<number> {
@@ -106,11 +105,9 @@ async function runLines(values: Arguments, lines: Iterable<string> | AsyncIterab
   let number = 0;
   for await (const line of lines) {
     number++;
-    const result = await runLine(line, context);
-    if (result !== 0) code = result;
-    else if (!values.k) code = 0;
+    code = await runLine(line, context);
     if (interrupt.signal.aborted) break;
-    if (result !== 0 && !values.k) {
+    if (code !== 0 && !values.k) {
       onStop?.(number, line);
       break;
     }
@@ -133,6 +130,11 @@ function onInterrupt(controller: AbortController): void {
       controller.abort();
     });
   }
+}
+
+/** Opened when the first line is asked for: readline drops lines that come before that. */
+async function* readLines(): AsyncIterable<string> {
+  yield* createInterface({ input: process.stdin, crlfDelay: Infinity });
 }
 
 async function* noInput(): AsyncIterable<Uint8Array> {}
