@@ -1,3 +1,4 @@
+import { Counter, Gauge, Registry } from 'prom-client';
 import { assert } from '../base/assert.js';
 
 /** One number of a node at the moment of asking. All samples of one name have the same help, type and label names. */
@@ -14,7 +15,6 @@ export const metricsContentType = 'text/plain; version=0.0.4; charset=utf-8';
 
 /** The Prometheus text of `samples`, and of nothing else: prom-client's default metrics do not pass promtool. */
 export async function formatMetrics(samples: MetricSample[]): Promise<string> {
-  const { Counter, Gauge, Registry } = await import('prom-client');
   const registry = new Registry();
   const metrics = new Map<string, { type: MetricSample['type']; add: (labels: Record<string, string>, value: number) => void }>();
   for (const { name, help, type, value, labels = {} } of samples) {
