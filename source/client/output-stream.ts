@@ -63,6 +63,8 @@ export class OutputStream implements FileWriter {
   /** Settles, never rejects, when the closing calls have their outcome. */
   #closing: Promise<void> | undefined;
   #aborting: Promise<void> | undefined;
+  /** The caller has a buffer from `acquire`, and may be filling it. */
+  #isLent = false;
 
   #lastWriter: BlockWriter | null = null;
   readonly #degraded: { blockIndex: number; durableReplicas: number }[] = [];
@@ -111,11 +113,16 @@ export class OutputStream implements FileWriter {
   }
 
   async acquire(): Promise<Uint8Array> {
-    return this.#exclusively(async () => (this.#current ?? (await this.#startPacket())).free());
+    const free = await this.#exclusively(async () => (this.#current ?? (await this.#startPacket())).free());
+    this.#isLent = true;
+    return free;
   }
 
   async commit(lengthBytes: number): Promise<void> {
+    this.#isLent = false;
     const free = this.#current?.free().length ?? 0;
+    // After a failure (a cancel while the caller filled the buffer) that is what is said: nothing is lent any more.
+    if (this.#failure) return this.#exclusively(noop);
     if (!Number.isInteger(lengthBytes) || lengthBytes < 0 || lengthBytes > free) throw new InvalidArgumentError(`cannot commit ${lengthBytes} bytes: ${free} were acquired`);
     await this.#exclusively(() => {
       if (lengthBytes > 0) this.#fill(this.#current!, lengthBytes);
@@ -201,6 +208,13 @@ export class OutputStream implements FileWriter {
     if (packet.buffer.length !== packetBufferBytes) return;
     this.#buffersInUse--;
     this.#options.pool.give(packet.buffer);
+  }
+
+  /** A buffer that the caller may still be filling must not be another file's meanwhile. */
+  #loseBuffer(packet: Packet): void {
+    if (packet.buffer.length !== packetBufferBytes) return;
+    this.#buffersInUse--;
+    this.#options.pool.lose();
   }
 
   /** Marks the end of the last block: on its last bytes, or, if those are on their way already, by a packet without data. */
@@ -306,7 +320,8 @@ export class OutputStream implements FileWriter {
     if (this.#state === 'closed') return;
     await this.#driving;
     for (const queue of this.#queues.splice(0)) queue.discard();
-    if (this.#current) this.#releaseBuffer(this.#current);
+    if (this.#current && !this.#isLent) this.#releaseBuffer(this.#current);
+    else if (this.#current) this.#loseBuffer(this.#current);
     this.#current = undefined;
     try {
       // By path there may stand another file meanwhile, written by somebody else.

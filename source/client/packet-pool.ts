@@ -24,8 +24,13 @@ export class PacketPool {
   }
 
   give(buffer: Buffer): void {
-    this.#inUse--;
     if (this.#free.length < keptFree) this.#free.push(buffer);
+    this.lose();
+  }
+
+  /** A buffer that was taken does not come back: it counts no more, and is not used again. */
+  lose(): void {
+    this.#inUse--;
     if (this.#waiting.size === 0) return;
     const waiting = [...this.#waiting];
     this.#waiting.clear();

@@ -178,6 +178,19 @@ test('abort leaves nothing, whatever was written', async (t) => {
   await t.throwsAsync(writer.close(), { instanceOf: CancelledError });
 });
 
+test('a cancel while an acquired buffer is being filled is said as a cancel, and the buffer is no other file\'s', async (t) => {
+  const cluster = new FakeCluster();
+  const client = cluster.client();
+  const writer = await client.openWriter('/f', { blockSizeBytes: 1_000_000 });
+  const lent = await writer.acquire();
+  await writer.abort();
+  const other = await client.openWriter('/other', { blockSizeBytes: 1_000_000 });
+  const buffer = await other.acquire();
+  t.not(buffer.buffer, lent.buffer);
+  await t.throwsAsync(writer.commit(1000), { instanceOf: CancelledError });
+  await other.abort();
+});
+
 test('abort does not touch a file that somebody else has put under the name', async (t) => {
   const cluster = new FakeCluster();
   const writer = await cluster.client().openWriter('/f');
