@@ -27,6 +27,8 @@ export interface ShellHost {
 
 /** Completion that takes longer is given up, ms: the name node is away. */
 const completionTimeoutMs = 3000;
+/** Keys typed behind a Tab wait so long for its answer, ms; then they are taken as they are, and the answer counts only if the line is still the same. */
+const completionHoldMs = 500;
 /** A command that has not ended so long after Ctrl-C, ms, is left behind by the next one. */
 const patienceMs = 3000;
 /** At the end a command that is cancelled may clean up so long, ms. */
@@ -50,7 +52,7 @@ export class ShellController {
   #finish!: (code: number) => void;
   #walk: HistoryWalk | undefined;
   #searcher: HistorySearcher | undefined;
-  #completion: { abort: AbortController } | undefined;
+  #completion: { abort: AbortController; heldUntilMs: number } | undefined;
   #run: { abort: AbortController; input: LineInput; abandon: () => void; cancelledMs: number | undefined; ended: Promise<void> } | undefined;
   #isLeaving = false;
   #exitCode = 0;
@@ -86,6 +88,12 @@ export class ShellController {
 
   key(key: Key): void {
     const { running } = this.#store.current;
+    if (this.#isHolding()) {
+      // Tab and Enter typed in one go: Enter is for the completed line.
+      if (findBinding(runningKeys, key)?.action !== 'interrupt') return this.#typeAhead.add({ type: 'key', key });
+      this.#typeAhead.clear();
+      this.#completion?.abort.abort();
+    }
     if (running && !running.isReading) {
       const action = findBinding(runningKeys, key)?.action;
       if (action === 'interrupt') this.#interruptCommand();
@@ -98,8 +106,13 @@ export class ShellController {
 
   paste(text: string): void {
     const { running } = this.#store.current;
-    if (running && !running.isReading) this.#typeAhead.add({ type: 'paste', text });
+    if (this.#isHolding() || (running && !running.isReading)) this.#typeAhead.add({ type: 'paste', text });
     else this.#type({ type: 'paste', text });
+  }
+
+  /** True while a completion has just been asked for: keys wait for its answer, but only for as long as nobody notices. */
+  #isHolding(): boolean {
+    return this.#completion !== undefined && this.#clock.monotonicMs() < this.#completion.heldUntilMs;
   }
 
   /** Cancels what runs, gives it time to clean up, and ends with `code`. */
@@ -278,7 +291,7 @@ export class ShellController {
   }
 
   #replayTypeAhead(): void {
-    while (!this.#run) {
+    while (!this.#run && !this.#isHolding()) {
       const typed = this.#typeAhead.next();
       if (!typed) return;
       this.#type(typed);
@@ -395,19 +408,24 @@ export class ShellController {
   async #askForCompletion(text: string, cursor: number): Promise<void> {
     this.#completion?.abort.abort();
     const abort = new AbortController();
-    const mine = { abort };
+    const mine = { abort, heldUntilMs: this.#clock.monotonicMs() + completionHoldMs };
     this.#completion = mine;
     const timer = this.#clock.setTimer(() => abort.abort(), completionTimeoutMs);
+    const hold = this.#clock.setTimer(() => this.#replayTypeAhead(), completionHoldMs);
     const gaveUp = new Promise<undefined>((resolve) => abort.signal.addEventListener('abort', () => resolve(undefined), { once: true }));
     const ask = async () => this.#options.completer(text, cursor, await this.#options.createContext({ sink: silentSink, signal: abort.signal, input: emptyInput() }));
     const completion = await Promise.race([ask().catch(() => undefined), gaveUp]);
     timer.cancel();
-    const { editor, running } = this.#store.current;
-    // The answer to a line that is no longer there.
-    if (this.#completion !== mine || running || editor.text !== text || editor.cursor !== cursor) return;
+    hold.cancel();
+    if (this.#completion !== mine) return;
     this.#completion = undefined;
-    if (!completion) return this.#store.dispatch({ type: 'hinted', hint: 'no completion: the name node does not answer' });
-    this.#applyCompletion(completion.candidates, completion.start, completion.end);
+    const { editor, running } = this.#store.current;
+    // Else it is the answer to a line that is no longer there.
+    if (!running && editor.text === text && editor.cursor === cursor) {
+      if (completion) this.#applyCompletion(completion.candidates, completion.start, completion.end);
+      else this.#store.dispatch({ type: 'hinted', hint: 'no completion: the name node does not answer' });
+    }
+    this.#replayTypeAhead();
   }
 
   #applyCompletion(candidates: readonly MenuCandidate[], start: number, end: number): void {

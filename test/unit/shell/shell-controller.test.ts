@@ -270,10 +270,36 @@ test('what the candidates have in common is put in first', async (t) => {
   t.is(shell.text(), 'ls /data/');
 });
 
+test('Tab and Enter typed in one go run the completed line', async (t) => {
+  const { promise, finish } = pending<ShellCompletion>();
+  const shell = createShell(t, { complete: () => promise });
+  shell.type('ls /d', '\t', '\r', 'pwd');
+  await shell.settle();
+  t.deepEqual(shell.ran, []);
+  finish({ start: 3, end: 5, candidates: [{ insert: "'/data/my file'", label: 'my file', isPartial: false }] });
+  await shell.settle();
+  t.deepEqual(shell.ran, ["ls '/data/my file' "]);
+  t.is(shell.text(), 'pwd');
+});
+
+test('keys behind a Tab wait half a second for its answer and no longer', async (t) => {
+  const shell = createShell(t, { complete: () => new Promise(() => {}) });
+  shell.type('ls /d', '\t', 'xy');
+  await shell.settle();
+  t.is(shell.text(), 'ls /d');
+  shell.clock.advance(500);
+  t.is(shell.text(), 'ls /dxy');
+  shell.type('z');
+  t.is(shell.text(), 'ls /dxyz');
+  shell.type('\t', 'lost', '^C');
+  t.is(shell.text(), '', 'Ctrl-C waits for nothing');
+});
+
 test('an answer that comes after the line has changed is dropped, and one that never comes is given up', async (t) => {
   const { promise, finish } = pending<ShellCompletion>();
   const shell = createShell(t, { complete: () => promise });
   shell.type('pu', '\t', 'x');
+  shell.clock.advance(500);
   finish({ start: 0, end: 2, candidates: [{ insert: 'put', label: 'put', isPartial: false }] });
   await shell.settle();
   t.is(shell.text(), 'pux');
