@@ -5,6 +5,7 @@ import { type BlockChannel, type BlockChannelConnector, type Frame, type StatusM
 import { ConfigError, InputOutputError, UnavailableError, fromWireError } from '../protocol/errors.js';
 import { type Identity, helloOf } from '../protocol/hello.js';
 import { framePool } from './buffer-pool.js';
+import { connectError } from './connect-error.js';
 import { FrameChannel } from './frame-channel.js';
 import { checkHello } from './hello-check.js';
 import { attachSocket, onReadOf } from './socket-transport.js';
@@ -16,7 +17,7 @@ export interface BlockChannelConnectorOptions {
   connectTimeoutMs?: number | undefined;
   /** Without progress for so long while a read or a write waits, the channel breaks. 60,000 if not said. */
   idleTimeoutMs?: number | undefined;
-  /** Unused channels kept for each address. 8 if not said. */
+  /** Unused channels kept for each address. 64 if not said. */
   poolSize?: number | undefined;
   /** How long an unused channel is kept, ms: less than the other side's own limit. 30,000 if not said. */
   poolIdleMs?: number | undefined;
@@ -75,7 +76,7 @@ class TcpBlockChannelConnector implements BlockChannelConnector {
     if (list.some((parked) => parked.channel === channel)) return;
     list.push({ channel, sinceMs: this.#clock.monotonicMs() });
     channel.park(() => this.#drop(channel));
-    if (list.length > (this.#options.poolSize ?? 8)) list[0]!.channel.destroy();
+    if (list.length > (this.#options.poolSize ?? 64)) list[0]!.channel.destroy();
     this.#timer ??= this.#clock.setTimer(() => this.#sweep(), this.#poolIdleMs / 2, { background: true });
   }
 
@@ -107,10 +108,7 @@ class TcpBlockChannelConnector implements BlockChannelConnector {
         reject(error);
       };
       const onAbort = () => fail(signal!.reason as Error);
-      const onError = (error: NodeJS.ErrnoException) => {
-        const reason = error.code === 'ECONNREFUSED' ? 'connection refused' : (error.code ?? error.message);
-        fail(new UnavailableError(`nothing answers at ${address} (${reason})`, { cause: error }));
-      };
+      const onError = (error: NodeJS.ErrnoException) => fail(connectError(address, error));
       const timer = this.#clock.setTimer(() => fail(new UnavailableError(`nothing answers at ${address}: no connection within ${connectTimeoutMs} ms`)), connectTimeoutMs);
       const settle = () => {
         timer.cancel();

@@ -4,6 +4,7 @@ import type { Clock } from '../base/clock.js';
 import type { ClusterEvent, ClusterHealth, FeedItem } from '../protocol/cluster-events.js';
 import { ConfigError, InputOutputError, UnavailableError } from '../protocol/errors.js';
 import type { Identity } from '../protocol/hello.js';
+import { connectError } from './connect-error.js';
 import { checkHello } from './hello-check.js';
 import { LineReader } from './line-reader.js';
 import { StallWatch } from './stall-watch.js';
@@ -86,7 +87,7 @@ function connectFeed({ address, identity, clock, afterId, signal, connectTimeout
     outgoing.on('error', (error: NodeJS.ErrnoException) => {
       settle();
       if (signal?.aborted) reject(signal.reason as Error);
-      else reject(error instanceof UnavailableError ? error : new UnavailableError(`nothing answers at ${address} (${error.code ?? error.message})`, { cause: error }));
+      else reject(error instanceof UnavailableError ? error : connectError(address, error));
     });
     outgoing.on('response', (response) => {
       settle();

@@ -3,6 +3,7 @@ import { parseAddress } from '../base/address.js';
 import type { Clock, Timer } from '../base/clock.js';
 import { ConfigError, InputOutputError, OutcomeUnknownError, OverloadedError, UnavailableError, type WireError, fromWireError } from '../protocol/errors.js';
 import { type Identity, helloOf } from '../protocol/hello.js';
+import { connectError } from './connect-error.js';
 import { checkHello } from './hello-check.js';
 import { LineReader } from './line-reader.js';
 
@@ -180,9 +181,9 @@ export class RpcConnection {
   }
 
   #onBroken(cause?: NodeJS.ErrnoException): void {
-    const reason = cause?.code === 'ECONNREFUSED' ? 'connection refused' : (cause?.code ?? cause?.message ?? 'connection closed');
-    if (this.#isConnected) this.#fail(new OutcomeUnknownError(`the connection to ${this.#address} broke (${reason}) before the answer came; whether the call took effect is unknown`, { cause }));
-    else this.#fail(new UnavailableError(`nothing answers at ${this.#address} (${reason})`, { cause }));
+    if (!this.#isConnected) return this.#fail(connectError(this.#address, cause ?? new Error('connection closed')));
+    const reason = cause?.code ?? cause?.message ?? 'connection closed';
+    this.#fail(new OutcomeUnknownError(`the connection to ${this.#address} broke (${reason}) before the answer came; whether the call took effect is unknown`, { cause }));
   }
 
   /** Ends the stream: calls that left get `error`; those that did not certainly did not happen, and are told so. */

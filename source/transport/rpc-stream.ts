@@ -122,10 +122,11 @@ class ServedStream implements RpcStream {
       else this.#send(refusalText(error as Error));
       return;
     }
-    this.#inFlight++;
+    const callCount = Array.isArray(message) ? Math.max(1, message.length) : 1;
+    this.#inFlight += callCount;
     if (this.#inFlight >= this.#options.limits.maxCallsInFlight) this.#block();
     this.#options.server.call(message, this.#context, (response) => {
-      this.#inFlight--;
+      this.#inFlight -= callCount;
       if (response !== undefined) this.#send(response);
       if (this.#isBlocked) this.#unblock();
       this.#endIfDone();

@@ -78,6 +78,17 @@ test('a stream that breaks after a call was sent leaves its outcome unknown; the
   server.close();
 });
 
+test('a call that had not left when the stream was closed certainly did not happen', async (t) => {
+  const { listener, handlers } = await startEchoNode();
+  const caller = newCaller(listener.address);
+  await caller.call('echo.nothing', {});
+  const call = caller.call('echo.say', { text: 'x' });
+  caller.close();
+  await t.throwsAsync(call, { instanceOf: UnavailableError, message: /before the call was sent/ });
+  await listener.close();
+  t.deepEqual(handlers.seen, []);
+});
+
 test('a node restarted on the same port is found again by the next call', async (t) => {
   const { listener } = await startEchoNode();
   const caller = newCaller(listener.address);
