@@ -18,8 +18,8 @@ export class RefusedError extends Error {
 
 type Request = { type: typeof frameTypes.write; body: WriteRequest } | { type: typeof frameTypes.transfer; body: TransferRequest };
 
-/** Tries on channels of the pool that turn out to be closed by the other end. */
-const maxTries = 3;
+/** Each try on a pooled channel that the other end has closed takes it out of the pool; a fresh one follows at last. */
+const maxTries = 16;
 
 /** Connects, sends a request, and resolves when it is accepted. RefusedError, UnavailableError, InputOutputError; the channel is destroyed then. */
 export async function openOperation(connector: BlockChannelConnector, address: string, request: Request, options: { clock: Clock; timeoutMs: number; signal: AbortSignal }): Promise<BlockChannel> {

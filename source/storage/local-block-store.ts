@@ -7,16 +7,16 @@ import { ChecksumError, ClusterMismatchError, InputOutputError, NoSpaceError, Re
 import type { BlockStore, CreateReplica, RecoverReplica, ReplicaStatus, ReplicaWriter, VerifyOutcome } from './block-store.js';
 import { type Disk, isAbsent } from './disk.js';
 import { KeyedLock } from './keyed-lock.js';
-import { LocalReplicaReader, type ReaderTarget } from './local-replica-reader.js';
+import { LocalReplicaReader } from './local-replica-reader.js';
 import { LocalReplicaWriter, type WriterHost } from './local-replica-writer.js';
 import { Permits } from './permits.js';
 import { ReplicaBeingWritten } from './replica-being-written.js';
-import { type FinalizedReplica, ReplicaIndex } from './replica-index.js';
+import type { FinalizedReplica } from './replica-index.js';
+import { type Generation, replicaNotFound, ReplicaMap } from './replica-map.js';
 import { type CutSource, readMetaHeader, writeCutMeta } from './replica-recovery.js';
 import { storageError } from './storage-error.js';
 import { Volume } from './volume.js';
 import { readIdentity, type VolumeIdentity } from './volume-identity.js';
-import { spaceOf } from './volume-layout.js';
 import { quarantineFiles, scanVolume } from './volume-scan.js';
 
 export interface LocalBlockStoreOptions {
@@ -34,8 +34,6 @@ export interface LocalBlockStoreOptions {
   maxReaders?: number;
 }
 
-type Generation = Pick<Block, 'blockId' | 'generationStamp'>;
-
 /**
  * Replicas as files of local directories (volume-layout.ts). The state of one block changes under its lock; what may be asked without
  * waiting is in memory. Order on the disk is such that a crash at any point leaves what the next start understands (volume-scan.ts).
@@ -44,9 +42,7 @@ export class LocalBlockStore implements BlockStore, WriterHost {
   readonly #disk: Disk;
   readonly #logger: Logger;
   readonly #volumes: Volume[];
-  readonly #index = new ReplicaIndex();
-  readonly #beingWritten = new Map<number, ReplicaBeingWritten>();
-  readonly #quarantined = new Map<number, { block: Block; volume: Volume }>();
+  readonly #replicas: ReplicaMap;
   readonly #locks = new KeyedLock<number>();
   readonly #writers: Permits;
   readonly #readers: Permits;
@@ -57,6 +53,7 @@ export class LocalBlockStore implements BlockStore, WriterHost {
     this.#disk = options.disk;
     this.#logger = options.logger ?? silentLogger;
     this.#volumes = volumes;
+    this.#replicas = new ReplicaMap(volumes);
     this.#writers = new Permits({ limit: options.maxWriters ?? 512, queueLimit: 0, what: 'replicas are being written' });
     this.#readers = new Permits({ limit: options.maxReaders ?? 256, queueLimit: 4096, what: 'replicas are being read' });
   }
@@ -94,17 +91,17 @@ export class LocalBlockStore implements BlockStore, WriterHost {
       volume,
       {
         onFinalized: (block) => {
-          const other = this.#index.get(block.blockId);
+          const other = this.#replicas.getFinalized(block.blockId);
           // The same block in two directories: the newer generation is the replica.
           if (other && other.generationStamp >= block.generationStamp) return void orphans.push(this.#discardFinalizedFiles(volume, block));
-          if (other) orphans.push(this.#discardFinalizedFiles(this.#volumes[other.volumeIndex]!, { ...block, generationStamp: other.generationStamp }));
-          this.#addFinalized(block, volume);
+          if (other) orphans.push(this.#discardFinalizedFiles(this.#replicas.volumeOf(other), { ...block, generationStamp: other.generationStamp }));
+          this.#replicas.addFinalized(block, volume);
         },
         onBeingWritten: (replica) => {
-          this.#beingWritten.set(replica.blockId, replica);
+          this.#replicas.beingWritten.set(replica.blockId, replica);
           volume.usedBytes += replica.usedBytes;
         },
-        onQuarantined: (block) => void this.#quarantined.set(block.blockId, { block, volume }),
+        onQuarantined: (block) => void this.#replicas.quarantined.set(block.blockId, { block, volume }),
       },
       this.#logger,
     );
@@ -130,8 +127,8 @@ export class LocalBlockStore implements BlockStore, WriterHost {
   create(request: CreateReplica): Promise<ReplicaWriter> {
     const { blockId, generationStamp } = request;
     return this.#locks.run(blockId, async () => {
-      const finalized = this.#index.get(blockId);
-      const older = this.#beingWritten.get(blockId);
+      const finalized = this.#replicas.getFinalized(blockId);
+      const older = this.#replicas.beingWritten.get(blockId);
       for (const existing of [finalized, older]) {
         if (existing && existing.generationStamp >= generationStamp) throw stale(`${blockName(request)} cannot be created: there is generation ${existing.generationStamp}`, blockId);
       }
@@ -148,13 +145,13 @@ export class LocalBlockStore implements BlockStore, WriterHost {
   recover(request: RecoverReplica): Promise<ReplicaWriter> {
     const { blockId, generationStamp, previousGenerationStamp = 0, keepBytes } = request;
     return this.#locks.run(blockId, async () => {
-      const open = this.#beingWritten.get(blockId);
-      const current = open?.isTemporary ? undefined : (open ?? this.#index.get(blockId));
-      if (!current) throw absent(request);
+      const open = this.#replicas.beingWritten.get(blockId);
+      const current = open?.isTemporary ? undefined : (open ?? this.#replicas.getFinalized(blockId));
+      if (!current) throw replicaNotFound(request);
       if (current.generationStamp >= generationStamp) throw stale(`${blockName(request)} is older than what there is, generation ${current.generationStamp}`, blockId);
       if (current.generationStamp < previousGenerationStamp) throw stale(`${blockName(request)} cannot go on from generation ${current.generationStamp}: it missed ${previousGenerationStamp}`, blockId);
       await open?.writer?.revoke(stale(`${blockName({ blockId, generationStamp: current.generationStamp })} was taken over by generation ${generationStamp}`, blockId));
-      if (open && this.#beingWritten.get(blockId) !== open) throw absent(request);
+      if (open && this.#replicas.beingWritten.get(blockId) !== open) throw replicaNotFound(request);
       if (current.lengthBytes < keepBytes) throw new InputOutputError(`${blockName(request)} has ${current.lengthBytes} bytes here, ${keepBytes} are to be kept`, { blockId });
       try {
         return await this.#takeOver(open ?? (current as FinalizedReplica), request);
@@ -168,14 +165,14 @@ export class LocalBlockStore implements BlockStore, WriterHost {
   async #takeOver(current: ReplicaBeingWritten | FinalizedReplica, request: RecoverReplica): Promise<ReplicaWriter> {
     const { blockId, generationStamp, keepBytes, isDurable } = request;
     const isOpen = current instanceof ReplicaBeingWritten;
-    const volume = isOpen ? current.volume : this.#volumes[current.volumeIndex]!;
+    const volume = isOpen ? current.volume : this.#replicas.volumeOf(current);
     const source = isOpen ? sourceOfOpen(current) : await this.#sourceOfFinalized(blockId, current);
     const replica = isOpen ? current : new ReplicaBeingWritten({ blockId, generationStamp, volume, isTemporary: false, chunkBytes: source.chunkBytes });
     const { tailCrc, tableCrc } = await writeCutMeta(this.#disk, source, { metaPath: replica.metaPathOf(generationStamp), generationStamp, keepBytes, isDurable });
     if (!isOpen) {
       await this.#disk.rename({ source: source.dataPath, target: replica.dataPath });
-      this.#removeFinalized(blockId);
-      this.#beingWritten.set(blockId, replica);
+      this.#replicas.removeFinalized(blockId);
+      this.#replicas.beingWritten.set(blockId, replica);
     }
     replica.generationStamp = generationStamp;
     replica.lengthBytes = replica.visibleLengthBytes = keepBytes;
@@ -191,8 +188,8 @@ export class LocalBlockStore implements BlockStore, WriterHost {
   }
 
   async #sourceOfFinalized(blockId: number, replica: FinalizedReplica): Promise<CutSource> {
-    const { generationStamp, lengthBytes, volumeIndex } = replica;
-    const { data, meta } = this.#volumes[volumeIndex]!.finalizedPaths(blockId, generationStamp);
+    const { generationStamp, lengthBytes } = replica;
+    const { data, meta } = this.#replicas.volumeOf(replica).finalizedPaths(blockId, generationStamp);
     const header = await readMetaHeader(this.#disk, meta, { blockId, generationStamp });
     return { blockId, chunkBytes: header.chunkBytes, dataPath: data, metaPath: meta, lengthBytes, tailCrc: undefined };
   }
@@ -220,7 +217,7 @@ export class LocalBlockStore implements BlockStore, WriterHost {
     }
     const writer = new LocalReplicaWriter(this, replica, { ...start, data: data.value, meta: meta.value }, options);
     replica.writer = writer;
-    this.#beingWritten.set(replica.blockId, replica);
+    this.#replicas.beingWritten.set(replica.blockId, replica);
     this.#releases.set(writer, release);
     return writer;
   }
@@ -239,7 +236,7 @@ export class LocalBlockStore implements BlockStore, WriterHost {
     const { blockId, generationStamp, volume } = replica;
     return this.#locks.run(blockId, async () => {
       if (writer.failure) throw writer.failure;
-      const older = this.#index.get(blockId);
+      const older = this.#replicas.getFinalized(blockId);
       if (older && older.generationStamp >= generationStamp) throw stale(`${blockName(replica)} is not needed: there is generation ${older.generationStamp}`, blockId);
       await writer.completeFiles();
       await volume.makeFinalizedDirectory(blockId);
@@ -254,9 +251,9 @@ export class LocalBlockStore implements BlockStore, WriterHost {
       await this.#disk.rename({ source: replica.dataPath, target: target.data });
       if (writer.isDurable) await volume.syncDirectory(volume.finalizedDirectory(blockId));
       const block = writer.committed();
-      this.#beingWritten.delete(blockId);
+      this.#replicas.beingWritten.delete(blockId);
       volume.usedBytes -= replica.usedBytes;
-      this.#addFinalized(block, volume);
+      this.#replicas.addFinalized(block, volume);
       await this.#dropQuarantined(blockId).catch(() => {});
       return block;
     });
@@ -266,11 +263,11 @@ export class LocalBlockStore implements BlockStore, WriterHost {
     const { blockId, generationStamp, volume } = replica;
     const paths = [replica.dataPath, replica.metaPath];
     // A finalize that failed half-way left files there.
-    if (!this.#index.get(blockId)) paths.push(...Object.values(volume.finalizedPaths(blockId, generationStamp)));
+    if (!this.#replicas.getFinalized(blockId)) paths.push(...Object.values(volume.finalizedPaths(blockId, generationStamp)));
     for (const path of paths) await volume.discard(path).catch((error: unknown) => this.#logger.warn(`${path} cannot be deleted: ${String(error)}`));
     volume.usedBytes -= replica.usedBytes;
     replica.usedBytes = 0;
-    if (this.#beingWritten.get(blockId) === replica) this.#beingWritten.delete(blockId);
+    if (this.#replicas.beingWritten.get(blockId) === replica) this.#replicas.beingWritten.delete(blockId);
   }
 
   ended(writer: LocalReplicaWriter): void {
@@ -282,7 +279,7 @@ export class LocalBlockStore implements BlockStore, WriterHost {
     const release = await this.#readers.acquire();
     try {
       for (let attempt = 1; ; attempt++) {
-        const target = this.#readerTarget(block);
+        const target = { disk: this.#disk, ...this.#replicas.readerTarget(block) };
         try {
           return await LocalReplicaReader.open(target, release);
         } catch (error) {
@@ -297,56 +294,21 @@ export class LocalBlockStore implements BlockStore, WriterHost {
     }
   }
 
-  #readerTarget(block: Generation): ReaderTarget {
-    const { blockId, generationStamp } = block;
-    const open = this.#beingWritten.get(blockId);
-    const finalized = this.#index.get(blockId);
-    const disk = this.#disk;
-    if (open?.generationStamp === generationStamp && !open.isTemporary) {
-      const visible = { lengthBytes: open.visibleLengthBytes, tailCrc: open.visibleTailCrc };
-      return { disk, blockId, generationStamp, storageId: open.volume.storageId, dataPath: open.dataPath, metaPath: open.metaPath, visible };
-    }
-    if (finalized?.generationStamp === generationStamp) {
-      const volume = this.#volumes[finalized.volumeIndex]!;
-      const { data, meta } = volume.finalizedPaths(blockId, generationStamp);
-      return { disk, blockId, generationStamp, storageId: volume.storageId, dataPath: data, metaPath: meta, visible: undefined };
-    }
-    const other = finalized ?? (open?.isTemporary ? undefined : open);
-    if (other) throw stale(`${blockName(block)} is asked for, this node has generation ${other.generationStamp}`, blockId);
-    throw absent(block);
-  }
-
   getReplica(blockId: number): ReplicaStatus | undefined {
-    const open = this.#beingWritten.get(blockId);
-    const finalized = this.#index.get(blockId);
-    if (open && !open.isTemporary && open.generationStamp > (finalized?.generationStamp ?? 0)) {
-      const { generationStamp, lengthBytes, volume, visibleLengthBytes } = open;
-      return { block: { blockId, generationStamp, lengthBytes }, storageId: volume.storageId, state: 'being-written', visibleLengthBytes };
-    }
-    if (finalized) {
-      const { generationStamp, lengthBytes, volumeIndex } = finalized;
-      return { block: { blockId, generationStamp, lengthBytes }, storageId: this.#volumes[volumeIndex]!.storageId, state: 'finalized', visibleLengthBytes: lengthBytes };
-    }
-    const aside = this.#quarantined.get(blockId);
-    return aside && { block: aside.block, storageId: aside.volume.storageId, state: 'quarantined', visibleLengthBytes: 0 };
+    return this.#replicas.getReplica(blockId);
   }
 
-  *finalizedReplicas(storageId: string): Iterable<Block> {
-    const volume = this.#volumes.find((each) => each.storageId === storageId);
-    for (const [blockId, { generationStamp, lengthBytes, volumeIndex }] of this.#index.entries()) {
-      if (volumeIndex === volume?.index) yield { blockId, generationStamp, lengthBytes };
-    }
+  finalizedReplicas(storageId: string): Iterable<Block> {
+    return this.#replicas.finalizedReplicas(storageId);
   }
 
-  *abandonedReplicas(): Iterable<Block> {
-    for (const { blockId, generationStamp, lengthBytes, writer, isTemporary } of [...this.#beingWritten.values()]) {
-      if (!writer && !isTemporary) yield { blockId, generationStamp, lengthBytes };
-    }
+  abandonedReplicas(): Iterable<Block> {
+    return this.#replicas.abandonedReplicas();
   }
 
   discardAbandoned({ blockId, generationStamp }: Generation): Promise<boolean> {
     return this.#locks.run(blockId, async () => {
-      const open = this.#beingWritten.get(blockId);
+      const open = this.#replicas.beingWritten.get(blockId);
       if (!open || open.writer || open.generationStamp !== generationStamp) return false;
       await this.discard(open);
       return true;
@@ -356,9 +318,9 @@ export class LocalBlockStore implements BlockStore, WriterHost {
   invalidate(block: Generation): ReturnType<BlockStore['invalidate']> {
     const { blockId, generationStamp } = block;
     return this.#locks.run(blockId, async () => {
-      const finalized = this.#index.get(blockId);
-      const open = this.#beingWritten.get(blockId);
-      const aside = this.#quarantined.get(blockId);
+      const finalized = this.#replicas.getFinalized(blockId);
+      const open = this.#replicas.beingWritten.get(blockId);
+      const aside = this.#replicas.quarantined.get(blockId);
       let removedFrom: string | undefined;
       if (aside && aside.block.generationStamp <= generationStamp) {
         removedFrom = aside.volume.storageId;
@@ -370,7 +332,7 @@ export class LocalBlockStore implements BlockStore, WriterHost {
         await this.discard(open);
       }
       if (finalized && finalized.generationStamp <= generationStamp) {
-        removedFrom = this.#volumes[finalized.volumeIndex]!.storageId;
+        removedFrom = this.#replicas.volumeOf(finalized).storageId;
         await this.#discardFinalized(blockId, finalized);
       }
       if (removedFrom !== undefined) return { outcome: 'removed', storageId: removedFrom };
@@ -379,14 +341,14 @@ export class LocalBlockStore implements BlockStore, WriterHost {
   }
 
   async verify(block: Generation, signal?: AbortSignal): Promise<VerifyOutcome> {
-    if (this.#index.get(block.blockId)?.generationStamp !== block.generationStamp) return { outcome: 'absent' };
+    if (this.#replicas.getFinalized(block.blockId)?.generationStamp !== block.generationStamp) return { outcome: 'absent' };
     let reader: LocalReplicaReader | undefined;
     try {
       reader = await this.openReader(block);
       const reason = await reader.verify(signal);
       return reason === undefined ? { outcome: 'intact' } : { outcome: 'rotten', reason };
     } catch (error) {
-      if (this.#index.get(block.blockId)?.generationStamp !== block.generationStamp) return { outcome: 'absent' };
+      if (this.#replicas.getFinalized(block.blockId)?.generationStamp !== block.generationStamp) return { outcome: 'absent' };
       if (error instanceof ChecksumError || error instanceof InputOutputError) return { outcome: 'rotten', reason: error.message };
       throw error;
     } finally {
@@ -397,21 +359,21 @@ export class LocalBlockStore implements BlockStore, WriterHost {
   quarantine(block: Generation, reason: string): Promise<boolean> {
     const { blockId } = block;
     return this.#locks.run(blockId, async () => {
-      const replica = this.#index.get(blockId);
+      const replica = this.#replicas.getFinalized(blockId);
       if (replica?.generationStamp !== block.generationStamp) return false;
-      const volume = this.#volumes[replica.volumeIndex]!;
+      const volume = this.#replicas.volumeOf(replica);
       this.#logger.warn(`${blockName(block)} in ${volume.directory} is quarantined: ${reason}`);
-      this.#removeFinalized(blockId);
+      this.#replicas.removeFinalized(blockId);
       const { data, meta } = volume.finalizedPaths(blockId, replica.generationStamp);
       await quarantineFiles(volume, [data, meta]).catch((error: unknown) => this.#logger.error(`${data} cannot be moved to the quarantine`, error));
-      this.#quarantined.set(blockId, { block: { blockId, generationStamp: replica.generationStamp, lengthBytes: replica.lengthBytes }, volume });
+      this.#replicas.quarantined.set(blockId, { block: { blockId, generationStamp: replica.generationStamp, lengthBytes: replica.lengthBytes }, volume });
       return true;
     });
   }
 
   async readStorages(): Promise<StorageReport[]> {
     await Promise.all(this.#volumes.map((volume) => volume.refreshSpace()));
-    return this.#volumes.map((volume) => volume.report(this.#index.count(volume.index)));
+    return this.#volumes.map((volume) => volume.report(this.#replicas.finalizedCount(volume)));
   }
 
   async close(): Promise<void> {
@@ -420,19 +382,9 @@ export class LocalBlockStore implements BlockStore, WriterHost {
     await Promise.allSettled(this.#volumes.map((volume) => volume.close()));
   }
 
-  #addFinalized({ blockId, generationStamp, lengthBytes }: Block, volume: Volume): void {
-    this.#index.set(blockId, { generationStamp, lengthBytes, volumeIndex: volume.index });
-    volume.usedBytes += spaceOf(lengthBytes);
-  }
-
-  #removeFinalized(blockId: number): void {
-    const replica = this.#index.delete(blockId);
-    if (replica) this.#volumes[replica.volumeIndex]!.usedBytes -= spaceOf(replica.lengthBytes);
-  }
-
   async #discardFinalized(blockId: number, replica: FinalizedReplica): Promise<void> {
-    this.#removeFinalized(blockId);
-    await this.#discardFinalizedFiles(this.#volumes[replica.volumeIndex]!, { blockId, generationStamp: replica.generationStamp });
+    this.#replicas.removeFinalized(blockId);
+    await this.#discardFinalizedFiles(this.#replicas.volumeOf(replica), { blockId, generationStamp: replica.generationStamp });
   }
 
   async #discardFinalizedFiles(volume: Volume, { blockId, generationStamp }: Generation): Promise<void> {
@@ -448,9 +400,9 @@ export class LocalBlockStore implements BlockStore, WriterHost {
   }
 
   async #dropQuarantined(blockId: number): Promise<void> {
-    const aside = this.#quarantined.get(blockId);
+    const aside = this.#replicas.quarantined.get(blockId);
     if (!aside) return;
-    this.#quarantined.delete(blockId);
+    this.#replicas.quarantined.delete(blockId);
     for (const path of aside.volume.quarantinedPaths(blockId, aside.block.generationStamp)) await aside.volume.discard(path);
   }
 }
@@ -462,8 +414,4 @@ function sourceOfOpen(replica: ReplicaBeingWritten): CutSource {
 
 function stale(message: string, blockId: number): Error {
   return new StaleGenerationError(message, { blockId });
-}
-
-function absent(block: Generation): Error {
-  return new ReplicaNotFoundError(`${blockName(block)} is not on this data node`, { blockId: block.blockId });
 }

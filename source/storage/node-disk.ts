@@ -17,9 +17,11 @@ const flags: Record<OpenMode, string> = { read: 'r', write: 'r+', create: 'w+' }
 
 class NodeFile implements DiskFile {
   readonly #descriptor: number;
+  readonly #mode: OpenMode;
 
-  constructor(descriptor: number) {
+  constructor(descriptor: number, mode: OpenMode) {
     this.#descriptor = descriptor;
+    this.#mode = mode;
   }
 
   async read(target: Uint8Array, positionBytes: number): Promise<number> {
@@ -47,15 +49,17 @@ class NodeFile implements DiskFile {
     return run((done) => fs.fdatasync(this.#descriptor, done));
   }
 
-  close(): Promise<void> {
-    return run((done) => fs.close(this.#descriptor, done));
+  /** What was only read is closed at once: that never waits for a disk, and a turn in the thread pool costs ten times as much. */
+  async close(): Promise<void> {
+    if (this.#mode === 'read') fs.closeSync(this.#descriptor);
+    else await run((done) => fs.close(this.#descriptor, done));
   }
 }
 
 /** The disks of this machine. */
 export const nodeDisk: Disk = {
   async open(path, mode) {
-    return new NodeFile(await call<number>((done) => fs.open(path, flags[mode], 0o600, done)));
+    return new NodeFile(await call<number>((done) => fs.open(path, flags[mode], 0o600, done)), mode);
   },
 
   rename({ source, target }) {
@@ -86,7 +90,7 @@ export const nodeDisk: Disk = {
     try {
       await run((done) => fs.fsync(descriptor, done));
     } finally {
-      fs.close(descriptor, () => {});
+      fs.closeSync(descriptor);
     }
   },
 

@@ -1,0 +1,103 @@
+import { type Block, blockName } from '../protocol/block.js';
+import { ReplicaNotFoundError, StaleGenerationError } from '../protocol/errors.js';
+import type { ReplicaStatus } from './block-store.js';
+import type { ReaderTarget } from './local-replica-reader.js';
+import type { ReplicaBeingWritten } from './replica-being-written.js';
+import { type FinalizedReplica, ReplicaIndex } from './replica-index.js';
+import type { Volume } from './volume.js';
+import { spaceOf } from './volume-layout.js';
+
+export type Generation = Pick<Block, 'blockId' | 'generationStamp'>;
+
+/** What is on the volumes, in memory: answers without reading a disk. Finalized replicas are many, the others few. */
+export class ReplicaMap {
+  readonly #volumes: readonly Volume[];
+  readonly #index = new ReplicaIndex();
+  readonly beingWritten = new Map<number, ReplicaBeingWritten>();
+  readonly quarantined = new Map<number, { block: Block; volume: Volume }>();
+
+  constructor(volumes: readonly Volume[]) {
+    this.#volumes = volumes;
+  }
+
+  getFinalized(blockId: number): FinalizedReplica | undefined {
+    return this.#index.get(blockId);
+  }
+
+  volumeOf(replica: FinalizedReplica): Volume {
+    return this.#volumes[replica.volumeIndex]!;
+  }
+
+  finalizedCount(volume: Volume): number {
+    return this.#index.count(volume.index);
+  }
+
+  /** In the place of an older one of that block, if there is one. */
+  addFinalized({ blockId, generationStamp, lengthBytes }: Block, volume: Volume): void {
+    this.removeFinalized(blockId);
+    this.#index.set(blockId, { generationStamp, lengthBytes, volumeIndex: volume.index });
+    volume.usedBytes += spaceOf(lengthBytes);
+  }
+
+  removeFinalized(blockId: number): void {
+    const replica = this.#index.delete(blockId);
+    if (replica) this.volumeOf(replica).usedBytes -= spaceOf(replica.lengthBytes);
+  }
+
+  /** The newest one there is. A copy that is not whole yet is none. */
+  getReplica(blockId: number): ReplicaStatus | undefined {
+    const open = this.#getOpen(blockId);
+    const finalized = this.#index.get(blockId);
+    if (open && open.generationStamp > (finalized?.generationStamp ?? 0)) {
+      const { generationStamp, lengthBytes, volume, visibleLengthBytes } = open;
+      return { block: { blockId, generationStamp, lengthBytes }, storageId: volume.storageId, state: 'being-written', visibleLengthBytes };
+    }
+    if (finalized) {
+      const { generationStamp, lengthBytes } = finalized;
+      return { block: { blockId, generationStamp, lengthBytes }, storageId: this.volumeOf(finalized).storageId, state: 'finalized', visibleLengthBytes: lengthBytes };
+    }
+    const aside = this.quarantined.get(blockId);
+    return aside && { block: aside.block, storageId: aside.volume.storageId, state: 'quarantined', visibleLengthBytes: 0 };
+  }
+
+  *finalizedReplicas(storageId: string): Iterable<Block> {
+    const volume = this.#volumes.find((each) => each.storageId === storageId);
+    for (const [blockId, { generationStamp, lengthBytes, volumeIndex }] of this.#index.entries()) {
+      if (volumeIndex === volume?.index) yield { blockId, generationStamp, lengthBytes };
+    }
+  }
+
+  *abandonedReplicas(): Iterable<Block> {
+    for (const { blockId, generationStamp, lengthBytes, writer, isTemporary } of [...this.beingWritten.values()]) {
+      if (!writer && !isTemporary) yield { blockId, generationStamp, lengthBytes };
+    }
+  }
+
+  /** Where the replica of exactly this generation is now. ReplicaNotFoundError, StaleGenerationError. */
+  readerTarget(block: Generation): Omit<ReaderTarget, 'disk'> {
+    const { blockId, generationStamp } = block;
+    const open = this.#getOpen(blockId);
+    const finalized = this.#index.get(blockId);
+    if (open?.generationStamp === generationStamp) {
+      const visible = { lengthBytes: open.visibleLengthBytes, tailCrc: open.visibleTailCrc };
+      return { blockId, generationStamp, storageId: open.volume.storageId, dataPath: open.dataPath, metaPath: open.metaPath, visible };
+    }
+    if (finalized?.generationStamp === generationStamp) {
+      const volume = this.volumeOf(finalized);
+      const { data, meta } = volume.finalizedPaths(blockId, generationStamp);
+      return { blockId, generationStamp, storageId: volume.storageId, dataPath: data, metaPath: meta, visible: undefined };
+    }
+    const other = finalized ?? open;
+    if (other) throw new StaleGenerationError(`${blockName(block)} is asked for, this node has generation ${other.generationStamp}`, { blockId });
+    throw replicaNotFound(block);
+  }
+
+  #getOpen(blockId: number): ReplicaBeingWritten | undefined {
+    const open = this.beingWritten.get(blockId);
+    return open?.isTemporary ? undefined : open;
+  }
+}
+
+export function replicaNotFound(block: Generation): Error {
+  return new ReplicaNotFoundError(`${blockName(block)} is not on this data node`, { blockId: block.blockId });
+}
