@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.js';
 import { type Random, shuffled } from '../base/random.js';
 import { parseAddress } from '../base/address.js';
 import type { Block, ReplicaLocation } from '../protocol/block.js';
-import { NotEnoughReplicasError } from '../protocol/errors.js';
+import { NotEnoughReplicasError, OverloadedError } from '../protocol/errors.js';
 import type { BlockManagement, LocateOptions, ReplicaPlace, TargetRequest } from './block-management.js';
 import { blockStates, packReplica, replicaFlags, replicaHas, replicaNode, replicaStorage, withFlags } from './block-map.js';
 import type { BlockRedundancy } from './block-redundancy.js';
@@ -55,6 +55,7 @@ export class BlockManager implements BlockManagement {
     const isNew = request.existing.length === 0;
     const least = isNew && datanodes.nodeCount > 1 ? Math.min(this.#parts.minReplication, request.count) : 1;
     if (targets.length >= least) return targets.map(locationOf);
+    this.#checkAwaited(targets.length, least, options.excluded);
     const excludedCount = nodes.filter((node) => request.excluded.includes(node.uuid)).length;
     const subject = request.path === undefined ? 'The block' : `File ${request.path}`;
     throw new NotEnoughReplicasError(
@@ -64,6 +65,13 @@ export class BlockManager implements BlockManagement {
         details: [...datanodes.nodes].filter((node) => !targets.includes(node)).map((node) => `${node.name} (${node.address}): ${this.#refusal(node, request)}`),
       },
     );
+  }
+
+  /** Too few nodes, because some have not come back yet after our start: nobody's write is to fail by that. OverloadedError says to ask again. */
+  #checkAwaited(targetCount: number, least: number, excluded: ReadonlySet<string>): void {
+    const awaited = [...this.#redundancy.datanodes.nodes].filter((node) => node.isAlive && node.epoch === 0 && !excluded.has(node.uuid));
+    if (awaited.length === 0 || targetCount + awaited.length < least) return;
+    throw new OverloadedError(`the name node has just started, and waits for ${awaited.map((node) => node.name).join(', ')}; try again`);
   }
 
   addUnderConstruction(block: { blockId: number; generationStamp: number; inodeId: number; replication: number; blockSizeBytes?: number }, targets: readonly ReplicaLocation[]): void {

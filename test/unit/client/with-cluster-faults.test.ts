@@ -2,7 +2,7 @@ import { open } from 'node:fs/promises';
 import test from 'ava';
 import type { DfsClient, WriteProgress } from '../../../source/client/client-api.js';
 import { seededRandom } from '../../../source/base/random.js';
-import { BlockMissingError } from '../../../source/protocol/errors.js';
+import { BlockMissingError, NotEnoughReplicasError } from '../../../source/protocol/errors.js';
 import { patternBytes, readFile, writeFile } from '../../helpers/fake-cluster.js';
 import { MiniCluster, waitUntil } from '../../helpers/mini-cluster.js';
 
@@ -180,6 +180,23 @@ test('two of four nodes are gone: every file still reads; three gone: the error 
   const error = await t.throwsAsync<InstanceType<typeof BlockMissingError>>(readFile(client, '/f'), { instanceOf: BlockMissingError });
   t.is(error!.blockId, blockId);
   t.true(error!.details.length > 0);
+});
+
+test('right after a start of the name node a write waits for the data nodes that are expected back', async (t) => {
+  const cluster = await MiniCluster.start(t);
+  const [first, second] = cluster.nodes;
+  await Promise.all([first!.kill(), second!.kill()]);
+  await cluster.restartNameNode();
+  const writing = writeFile(cluster.client(), '/f', patternBytes(1000));
+  await waitUntil(() => cluster.health().datanodes.filter((node) => node.state === 'live').length > 0);
+  await second!.start();
+  const { status } = await writing;
+  t.is(status.lengthBytes, 1000);
+
+  await second!.kill();
+  await cluster.restartNameNode();
+  const error = await t.throwsAsync<InstanceType<typeof NotEnoughReplicasError>>(writeFile(cluster.client(), '/g', patternBytes(1000)), { instanceOf: NotEnoughReplicasError });
+  t.regex(error!.message, /could only be written to 1 of the 2 minReplication nodes/);
 });
 
 test('all data nodes restart at once while a write is under way: it ends well or with a clear error, and never with wrong bytes', async (t) => {
