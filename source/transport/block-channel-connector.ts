@@ -1,11 +1,12 @@
 import { connect } from 'node:net';
 import { parseAddress } from '../base/address.js';
 import type { Clock, Timer } from '../base/clock.js';
-import { type BlockChannel, type BlockChannelConnector, type Frame, type StatusMessage, encodeControl, frameTypes } from '../protocol/block-stream.js';
+import type { BlockChannel, BlockChannelConnector, Frame, StatusMessage } from '../protocol/block-stream.js';
+import { encodeControl, frameTypes } from '../protocol/block-stream.js';
 import { ConfigError, InputOutputError, UnavailableError, fromWireError } from '../protocol/errors.js';
 import { type Identity, helloOf } from '../protocol/hello.js';
 import { framePool } from './buffer-pool.js';
-import { connectError } from './connect-error.js';
+import { connectError, connectTimeoutError } from './connect-error.js';
 import { FrameChannel } from './frame-channel.js';
 import { checkHello } from './hello-check.js';
 import { attachSocket, onReadOf } from './socket-transport.js';
@@ -109,7 +110,7 @@ class TcpBlockChannelConnector implements BlockChannelConnector {
       };
       const onAbort = () => fail(signal!.reason as Error);
       const onError = (error: NodeJS.ErrnoException) => fail(connectError(address, error));
-      const timer = this.#clock.setTimer(() => fail(new UnavailableError(`nothing answers at ${address}: no connection within ${connectTimeoutMs} ms`)), connectTimeoutMs);
+      const timer = this.#clock.setTimer(() => fail(connectTimeoutError(address, connectTimeoutMs)), connectTimeoutMs);
       const settle = () => {
         timer.cancel();
         signal?.removeEventListener('abort', onAbort);

@@ -13,14 +13,24 @@ export const maxUnreadBytes = 1024 * 1024;
  * GET /events as server-sent events (WHATWG HTML, section 9.2): first `event: hello` with our Hello, then `event: health` with a
  * ClusterHealth and `event: cluster` with a ClusterEvent and its id. The header Last-Event-ID, or ?after=ID, begins after that event.
  */
-export function serveEvents(request: IncomingMessage, response: ServerResponse, options: { feed: FeedSource; identity: Identity; clock: Clock; logger: Logger }): void {
+export function serveEvents(
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: { feed: FeedSource; identity: Identity; clock: Clock; logger: Logger },
+): void {
   const { feed, identity, clock, logger } = options;
-  response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store', 'x-accel-buffering': 'no', 'x-content-type-options': 'nosniff' });
+  response.writeHead(200, {
+    'content-type': 'text/event-stream; charset=utf-8',
+    'cache-control': 'no-store',
+    'x-accel-buffering': 'no',
+    'x-content-type-options': 'nosniff',
+  });
   const write = (text: string) => {
     if (response.destroyed) return;
     response.write(text);
     if (response.writableLength <= maxUnreadBytes) return;
-    logger.warn(`dropped a reader of /events at ${request.socket.remoteAddress}:${request.socket.remotePort}: it left ${response.writableLength} bytes unread`);
+    const reader = `${request.socket.remoteAddress}:${request.socket.remotePort}`;
+    logger.warn(`dropped a reader of /events at ${reader}: it left ${response.writableLength} bytes unread`);
     response.destroy();
   };
   write(eventText('hello', helloOf(identity)));

@@ -4,7 +4,7 @@ import type { Clock } from '../base/clock.js';
 import type { ClusterEvent, ClusterHealth, FeedItem } from '../protocol/cluster-events.js';
 import { ConfigError, InputOutputError, UnavailableError } from '../protocol/errors.js';
 import type { Identity } from '../protocol/hello.js';
-import { connectError } from './connect-error.js';
+import { connectError, connectTimeoutError } from './connect-error.js';
 import { checkHello } from './hello-check.js';
 import { LineReader } from './line-reader.js';
 import { StallWatch } from './stall-watch.js';
@@ -60,7 +60,8 @@ export async function* openFeed(options: FeedOptions): AsyncGenerator<FeedItem, 
   } catch (error) {
     signal?.throwIfAborted();
     const code = (error as NodeJS.ErrnoException).code;
-    throw code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE' ? new InputOutputError(`the feed of ${address} broke (${code})`, { cause: error }) : error;
+    const isBroken = code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE';
+    throw isBroken ? new InputOutputError(`the feed of ${address} broke (${code})`, { cause: error }) : error;
   } finally {
     signal?.removeEventListener('abort', onAbort);
     watch.stop();
@@ -73,11 +74,12 @@ function connectFeed({ address, identity, clock, afterId, signal, connectTimeout
   const target = parseAddress(address);
   if (!target) throw new ConfigError(`${JSON.stringify(address)} is no address of a node; allowed: host:port`);
   // Header values are Latin-1 to Node; names travel as UTF-8.
-  const headers: Record<string, string> = { accept: 'text/event-stream', 'x-dfsh-user': Buffer.from(identity.user).toString('latin1'), 'x-dfsh-client': identity.clientId };
+  const user = Buffer.from(identity.user).toString('latin1');
+  const headers: Record<string, string> = { accept: 'text/event-stream', 'x-dfsh-user': user, 'x-dfsh-client': identity.clientId };
   if (afterId !== undefined) headers['last-event-id'] = String(afterId);
   return new Promise((resolve, reject) => {
     const outgoing = request({ host: target.host, port: target.port, path: '/events', headers, agent: false });
-    const timer = clock.setTimer(() => outgoing.destroy(new UnavailableError(`nothing answers at ${address}: no feed within ${connectTimeoutMs} ms`)), connectTimeoutMs);
+    const timer = clock.setTimer(() => outgoing.destroy(connectTimeoutError(address, connectTimeoutMs)), connectTimeoutMs);
     const onAbort = () => outgoing.destroy(signal!.reason as Error);
     const settle = () => {
       timer.cancel();

@@ -168,7 +168,8 @@ export class FrameChannel implements BlockChannel {
 
   /** Between two operations: nothing has been read and not taken, and nothing is on its way out. */
   get isReusable(): boolean {
-    return !this.#error && !this.#hasPeerEnded && !this.#hasEnded && !this.#reader && this.#frames.length === 0 && this.#pendingWrites === 0 && !this.#receiver.isMidFrame;
+    const isOpen = !this.#error && !this.#hasPeerEnded && !this.#hasEnded;
+    return isOpen && !this.#reader && this.#frames.length === 0 && this.#pendingWrites === 0 && !this.#receiver.isMidFrame;
   }
 
   /** Waits for its next use; `onGone` is called when it turns out that there will be none. */

@@ -34,7 +34,8 @@ export class FrameReceiver {
   /** Where the next bytes are to be put, never empty. Valid until `received`. */
   buffer(): Buffer {
     const large = this.#large;
-    return large ? large.buffer.subarray(large.filled, large.length) : this.#scratch.subarray(this.#scratchUsed, Math.max(this.#scratchLimit, this.#scratchUsed + framePrefixBytes));
+    if (large) return large.buffer.subarray(large.filled, large.length);
+    return this.#scratch.subarray(this.#scratchUsed, Math.max(this.#scratchLimit, this.#scratchUsed + framePrefixBytes));
   }
 
   /** The first `count` bytes of `buffer()` have come. Throws InputOutputError for what cannot be a frame; the stream is then over. */

@@ -16,9 +16,8 @@ export function checkHello(received: unknown, identity: Identity, remoteAddress:
   }
   // The version comes before everything else: what follows may look different in another one.
   if (hello.version !== protocolVersion) {
-    throw new VersionMismatchError(
-      `${remoteAddress} speaks version ${hello.version} of the protocol, this ${identity.role} version ${protocolVersion}; run the same release of dfsh on both sides`,
-    );
+    const versions = `${remoteAddress} speaks version ${hello.version} of the protocol, this ${identity.role} version ${protocolVersion}`;
+    throw new VersionMismatchError(`${versions}; run the same release of dfsh on both sides`);
   }
   const { clusterId, role, user, clientId } = hello;
   if (clusterId !== null && !isName(clusterId)) throw notHello(remoteAddress, 'clusterId must be a string or null');
@@ -26,9 +25,8 @@ export function checkHello(received: unknown, identity: Identity, remoteAddress:
   if (!isName(user)) throw notHello(remoteAddress, `user must be a name of 1 to ${maxNameLength} characters without control characters`);
   if (!isName(clientId)) throw notHello(remoteAddress, `clientId must be text of 1 to ${maxNameLength} characters`);
   if (clusterId !== null && identity.clusterId !== null && clusterId !== identity.clusterId) {
-    throw new ClusterMismatchError(
-      `${remoteAddress} (${role}) belongs to cluster ${clusterId}, this ${identity.role} to cluster ${identity.clusterId}; check the address, and whether one of them was formatted anew`,
-    );
+    const clusters = `${remoteAddress} (${role}) belongs to cluster ${clusterId}, this ${identity.role} to cluster ${identity.clusterId}`;
+    throw new ClusterMismatchError(`${clusters}; check the address, and whether one of them was formatted anew`);
   }
   return { magic: 'dfsh', version: protocolVersion, clusterId, role: role as Hello['role'], user, clientId, credential: null };
 }

@@ -70,7 +70,8 @@ export class HttpDoor {
     if (health) this.#routes.set('/healthz', { methods: ['GET', 'HEAD'], serve: (_request, _response, respond) => respondHealth(health(), respond) });
     if (metrics) this.#routes.set('/metrics', { methods: ['GET', 'HEAD'], serve: (_request, _response, respond) => this.#serveMetrics(metrics, respond) });
     if (feed) {
-      this.#routes.set('/events', { methods: ['GET'], serve: (request, response) => serveEvents(request, response, { feed, identity: options.identity, clock: options.clock, logger: options.logger }) });
+      const { identity, clock, logger } = options;
+      this.#routes.set('/events', { methods: ['GET'], serve: (request, response) => serveEvents(request, response, { feed, identity, clock, logger }) });
     }
     this.#server = createServer(
       {
@@ -180,7 +181,8 @@ export class HttpDoor {
       '/events': 'what happens, as server-sent events',
     };
     const served = Object.keys(paths).filter((path) => this.#routes.has(path));
-    return [`${title} (${identity.role} of cluster ${identity.clusterId ?? 'not known yet'})`, ...served.map((path) => `  ${path.padEnd(10)}${paths[path]}`), ''].join('\n');
+    const head = `${title} (${identity.role} of cluster ${identity.clusterId ?? 'not known yet'})`;
+    return [head, ...served.map((path) => `  ${path.padEnd(10)}${paths[path]}`), ''].join('\n');
   }
 }
 
@@ -228,7 +230,9 @@ function readBody(request: IncomingMessage, maxBytes: number, refuse: (status: n
 
 /** What is no HTTP, or came too slowly, gets one line and the end of its connection. */
 function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
-  const status = error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? '408 Request Timeout' : error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request';
+  let status = '400 Bad Request';
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') status = '408 Request Timeout';
+  if (error.code === 'HPE_HEADER_OVERFLOW') status = '431 Request Header Fields Too Large';
   if (socket.writable) socket.end(`HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
   socket.destroySoon();
 }

@@ -75,7 +75,8 @@ export interface NodeListener {
 export async function listen(options: ListenOptions): Promise<NodeListener> {
   const { host, port } = options;
   if (!isLoopback(host)) {
-    throw new ConfigError(`${host} can be reached by others, and authentication is not there yet: nodes listen on a loopback address only (127.0.0.1, ::1, localhost)`);
+    const rule = 'nodes listen on a loopback address only (127.0.0.1, ::1, localhost)';
+    throw new ConfigError(`${host} can be reached by others, and authentication is not there yet: ${rule}`);
   }
   const listener = new Listener(options);
   await listener.open(host, port);
@@ -182,7 +183,8 @@ class Listener implements NodeListener {
     const { identity, clock, logger } = this.#options;
     socket.pause();
     const rest = socket.read() as Buffer | null;
-    const adopted = acceptBlockChannel(socket, rest ? Buffer.concat([first, rest]) : first, { serve, identity, remoteAddress, clock, logger, limits: this.#limits });
+    const begin = rest ? Buffer.concat([first, rest]) : first;
+    const adopted = acceptBlockChannel(socket, begin, { serve, identity, remoteAddress, clock, logger, limits: this.#limits });
     if (adopted !== socket) this.#track(adopted);
   }
 
@@ -193,7 +195,8 @@ class Listener implements NodeListener {
 }
 
 function listenError(error: NodeJS.ErrnoException, host: string, port: number): Error {
-  if (error.code === 'EADDRINUSE') return new ConfigError(`port ${port} of ${host} is taken by another process; stop that, or configure another port`, { cause: error });
-  if (error.code === 'EACCES') return new ConfigError(`port ${port} of ${host} must not be opened by this user; configure one above 1023`, { cause: error });
-  return new ConfigError(`cannot listen on ${formatAddress({ host, port })}: ${error.code ?? error.message}`, { cause: error });
+  let message = `cannot listen on ${formatAddress({ host, port })}: ${error.code ?? error.message}`;
+  if (error.code === 'EADDRINUSE') message = `port ${port} of ${host} is taken by another process; stop that, or configure another port`;
+  if (error.code === 'EACCES') message = `port ${port} of ${host} must not be opened by this user; configure one above 1023`;
+  return new ConfigError(message, { cause: error });
 }

@@ -55,13 +55,18 @@ export function describeMethods(services: { protocol: Protocol; allowedRoles: st
       });
     }
   }
-  const description = `JSON-RPC 2.0, parameters by name, on POST /rpc and on a newline-framed stream that opens with a hello (protocol version ${protocolVersion}). components.errors are all codes that a method may answer with.`;
+  const description = [
+    `JSON-RPC 2.0, parameters by name, on POST /rpc and on a newline-framed stream that opens with a hello (protocol version ${protocolVersion}).`,
+    'components.errors are all codes that a method may answer with.',
+  ].join(' ');
   return { openrpc: '1.3.2', info: { title, version: String(protocolVersion), description }, methods, components: { errors: describeErrors() } };
 }
 
 function describeErrors(): OpenRpcDocument['components']['errors'] {
   const errors: OpenRpcDocument['components']['errors'] = {};
   for (const [name, code] of Object.entries(rpcErrorCodes)) errors[name] = { code, message: `JSON-RPC's own: ${name}`, data: null };
-  for (const { name, code, hadoopException, isRetriable } of errorTable()) errors[name] = { code, message: name, data: { name, hadoopException, isRetriable } };
+  for (const { name, code, hadoopException, isRetriable } of errorTable()) {
+    errors[name] = { code, message: name, data: { name, hadoopException, isRetriable } };
+  }
   return errors;
 }

@@ -24,7 +24,9 @@ function describeProblem(method: string, schema: TSchema, error: ValueError): st
   const name = error.path.slice(1).replaceAll('/', '.').replaceAll('~1', '/').replaceAll('~0', '~');
   if (name === '') return `${method}: found ${shown(error.value)}, allowed: an object of ${parameterNames(schema).join(', ') || 'no parameters'}`;
   // Here the schema is that of the object that holds the unknown member.
-  if (error.type === ValueErrorType.ObjectAdditionalProperties) return `${method}: unknown parameter ${JSON.stringify(name)}; allowed: ${parameterNames(error.schema).join(', ') || 'none'}`;
+  if (error.type === ValueErrorType.ObjectAdditionalProperties) {
+    return `${method}: unknown parameter ${JSON.stringify(name)}; allowed: ${parameterNames(error.schema).join(', ') || 'none'}`;
+  }
   if (error.value === undefined) return `${method}: parameter ${JSON.stringify(name)} is missing; allowed: ${describeSchema(error.schema)}`;
   return `${method}: parameter ${JSON.stringify(name)}: found ${shown(error.value)}, allowed: ${describeSchema(error.schema)}`;
 }

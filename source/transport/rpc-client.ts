@@ -51,7 +51,8 @@ class TcpRpcCaller<P extends Protocol> implements RpcCaller<P> {
       if (options.signal?.aborted) return reject(options.signal.reason as Error);
       this.#callOptions = options;
       this.#jayson.request(method, params as object, (error?: Error | null, wireError?: unknown, result?: ResultOf<P, M>) => {
-        if (error) reject(error instanceof SyntaxError ? new InputOutputError(`${this.#options.address} answered ${method} with broken JSON`, { cause: error }) : error);
+        if (error instanceof SyntaxError) reject(new InputOutputError(`${this.#options.address} answered ${method} with broken JSON`, { cause: error }));
+        else if (error) reject(error);
         else if (wireError) reject(callError(wireError, method));
         else resolve(result as ResultOf<P, M>);
       });
@@ -77,6 +78,8 @@ class TcpRpcCaller<P extends Protocol> implements RpcCaller<P> {
 /** The peer's error as its class. */
 function callError(wireError: unknown, method: string): Error {
   const { code, message } = wireError as Partial<WireError>;
-  if (!Number.isSafeInteger(code) || typeof message !== 'string') return new RpcError(rpcErrorCodes.internalError, `${method}: the answer holds no JSON-RPC error`);
+  if (!Number.isSafeInteger(code) || typeof message !== 'string') {
+    return new RpcError(rpcErrorCodes.internalError, `${method}: the answer holds no JSON-RPC error`);
+  }
   return fromWireError(wireError as WireError);
 }

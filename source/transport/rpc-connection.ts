@@ -3,7 +3,7 @@ import { parseAddress } from '../base/address.js';
 import type { Clock, Timer } from '../base/clock.js';
 import { ConfigError, InputOutputError, OutcomeUnknownError, OverloadedError, UnavailableError, type WireError, fromWireError } from '../protocol/errors.js';
 import { type Identity, helloOf } from '../protocol/hello.js';
-import { connectError } from './connect-error.js';
+import { connectError, connectTimeoutError } from './connect-error.js';
 import { checkHello } from './hello-check.js';
 import { LineReader } from './line-reader.js';
 
@@ -61,7 +61,7 @@ export class RpcConnection {
     const target = parseAddress(address);
     if (!target) throw new ConfigError(`${JSON.stringify(address)} is no address of a node; allowed: host:port`);
     this.#socket = connect({ host: target.host, port: target.port, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs });
-    this.#connectTimer = clock.setTimer(() => this.#fail(new UnavailableError(`nothing answers at ${address}: no connection within ${connectTimeoutMs} ms`)), connectTimeoutMs);
+    this.#connectTimer = clock.setTimer(() => this.#fail(connectTimeoutError(address, connectTimeoutMs)), connectTimeoutMs);
     this.#socket.on('connect', () => this.#onConnect());
     this.#socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     this.#socket.on('error', (error: NodeJS.ErrnoException) => this.#onBroken(error));
@@ -183,7 +183,8 @@ export class RpcConnection {
   #onBroken(cause?: NodeJS.ErrnoException): void {
     if (!this.#isConnected) return this.#fail(connectError(this.#address, cause ?? new Error('connection closed')));
     const reason = cause?.code ?? cause?.message ?? 'connection closed';
-    this.#fail(new OutcomeUnknownError(`the connection to ${this.#address} broke (${reason}) before the answer came; whether the call took effect is unknown`, { cause }));
+    const message = `the connection to ${this.#address} broke (${reason}) before the answer came; whether the call took effect is unknown`;
+    this.#fail(new OutcomeUnknownError(message, { cause }));
   }
 
   /** Ends the stream: calls that left get `error`; those that did not certainly did not happen, and are told so. */
@@ -195,7 +196,8 @@ export class RpcConnection {
     this.#socket.destroy();
     for (const [id, waiting] of this.#waiting) {
       const isUnsent = error instanceof OutcomeUnknownError && id > this.#sentThroughId;
-      this.#settle(id, waiting, isUnsent ? new UnavailableError(`the connection to ${this.#address} broke before the call was sent`, { cause: error }) : error);
+      const unsentError = () => new UnavailableError(`the connection to ${this.#address} broke before the call was sent`, { cause: error });
+      this.#settle(id, waiting, isUnsent ? unsentError() : error);
     }
   }
 }

@@ -47,14 +47,7 @@ export function createRpcServer(options: { services: Service[]; title: string; l
     }
   }
 
-  const server = new jayson.Server(
-    {},
-    {
-      useContext: true,
-      maxBatchLength,
-      router: (name) => methods.get(name) ?? methodOf((_params, _context, answer) => answer({ code: rpcErrorCodes.methodNotFound, message: `no method ${JSON.stringify(name.slice(0, 100))}; rpc.discover lists them` })),
-    },
-  );
+  const server = new jayson.Server({}, { useContext: true, maxBatchLength, router: (name) => methods.get(name) ?? unknownMethod(name) });
   const call: RpcServer['call'] = (request, context, respond) => {
     // jayson 5 leaves a request without an answer if it is a batch that holds a batch.
     const isBatch = Array.isArray(request);
@@ -77,6 +70,11 @@ function methodOf(handler: (params: unknown, context: CallContext, answer: Answe
   return new jayson.Method(handler as unknown as jayson.MethodHandlerContext, { useContext: true });
 }
 
+function unknownMethod(name: string): jayson.Method {
+  const message = `no method ${JSON.stringify(name.slice(0, 100))}; rpc.discover lists them`;
+  return methodOf((_params, _context, answer) => answer({ code: rpcErrorCodes.methodNotFound, message }));
+}
+
 function createMethod(options: {
   name: string;
   definition: MethodDefinition;
@@ -87,12 +85,14 @@ function createMethod(options: {
   const { name, definition, handler, allowedRoles, logger } = options;
   const check = createParameterCheck(name, definition.params);
   const fail = (error: unknown, context: CallContext, answer: Answer) => {
-    if (!(error instanceof DfsError) && !(error instanceof RpcError)) logger.error(`${name} from ${context.user} at ${context.remoteAddress} failed unexpectedly`, error);
+    const isExpected = error instanceof DfsError || error instanceof RpcError;
+    if (!isExpected) logger.error(`${name} from ${context.user} at ${context.remoteAddress} failed unexpectedly`, error);
     answer(toWireError(error));
   };
   return (params, context, answer) => {
     if (!allowedRoles.includes(context.role)) {
-      return answer(toWireError(new PermissionDeniedError(`${name} is for a ${allowedRoles.join(' or ')}; the hello of this connection says ${context.role}`)));
+      const roles = `${name} is for a ${allowedRoles.join(' or ')}; the hello of this connection says ${context.role}`;
+      return answer(toWireError(new PermissionDeniedError(roles)));
     }
     let result: unknown;
     try {

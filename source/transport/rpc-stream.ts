@@ -103,7 +103,7 @@ class ServedStream implements RpcStream {
     while (!this.#isBlocked && !this.#isEnding) {
       const line = this.#lines.next();
       if (!line) {
-        if (this.#lines.isOverlong) this.#refuse(new RpcError(rpcErrorCodes.invalidRequest, `a request is at most ${this.#lines.maxLineBytes} bytes long`));
+        if (this.#lines.isOverlong) this.#refuse(this.#tooLong());
         return;
       }
       this.#watch.progress();
@@ -114,7 +114,7 @@ class ServedStream implements RpcStream {
   #onLine(line: Buffer): void {
     let message: unknown;
     try {
-      if (line.length > this.#lines.maxLineBytes) throw new RpcError(rpcErrorCodes.invalidRequest, `a request is at most ${this.#lines.maxLineBytes} bytes long`);
+      if (line.length > this.#lines.maxLineBytes) throw this.#tooLong();
       message = parseJson(line);
       if (!this.#context) return this.#onHello(message);
     } catch (error) {
@@ -175,6 +175,10 @@ class ServedStream implements RpcStream {
       if (!this.#isBlocked) this.#socket.resume();
       this.#endIfDone();
     });
+  }
+
+  #tooLong(): RpcError {
+    return new RpcError(rpcErrorCodes.invalidRequest, `a request is at most ${this.#lines.maxLineBytes} bytes long`);
   }
 
   /** Says why, and ends the stream: it cannot be read any further. */

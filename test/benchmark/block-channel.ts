@@ -10,7 +10,8 @@ import { listen } from '../../source/transport/listen.js';
 
 /**
  * Packets of 512 KiB over loopback between two processes, each acknowledged: the block channel (read into our buffers, and by
- * 'data' events) against a bare socket with 'data' events. Run: node dist/test/benchmark/block-channel.js [GiB]
+ * 'data' events) against a bare socket with 'data' events; then small operations (a request and 4 KiB, a short answer) on pooled
+ * channels. Run: node dist/test/benchmark/block-channel.js [GiB]
  */
 type Way = 'onread' | 'data' | 'raw';
 interface Sample {
@@ -43,6 +44,41 @@ async function main(): Promise<void> {
     const send = median(list.map(({ senderCpuSeconds }) => senderCpuSeconds / gib));
     console.log(`${way.padEnd(7)} ${speed.toFixed(2)} GB/s   CPU s/GiB: receive ${receive.toFixed(3)}, send ${send.toFixed(3)}`);
   }
+  for (const outstanding of [1, 16, 64]) await measureSmall(outstanding);
+}
+
+async function measureSmall(outstanding: number): Promise<void> {
+  const child = fork(fileURLToPath(import.meta.url), ['onread']);
+  const connector = createBlockChannelConnector({ identity: identity('client'), clock: systemClock });
+  const address = (await message(child)) as string;
+  const dataLength = 4096;
+  const packet = Buffer.alloc(packetOverheadBytes(dataLength, defaultChunkBytes) + dataLength, 7);
+  encodePacketHeader(packet, { sequence: 1, dataLength, offsetInBlock: 0, chunkBytes: defaultChunkBytes, checksumCount: 1, isLast: true, isSync: false });
+  let count = 0;
+  const worker = async (endMs: number) => {
+    while (performance.now() < endMs) {
+      const channel = await connector.connect(address);
+      await channel.write([packet]);
+      (await channel.read())!.release();
+      connector.release(channel);
+      count++;
+    }
+  };
+  const run = (seconds: number) => Promise.all(Array.from({ length: outstanding }, () => worker(performance.now() + seconds * 1000)));
+  await run(0.5);
+  child.send('begin');
+  await message(child);
+  count = 0;
+  const cpu = process.cpuUsage();
+  const beganMs = performance.now();
+  await run(2);
+  const seconds = (performance.now() - beganMs) / 1000;
+  const own = process.cpuUsage(cpu);
+  child.send('end');
+  const receiverSeconds = (await message(child)) as number;
+  console.log(`4 KiB operations, ${String(outstanding).padStart(2)} outstanding: ${(count / seconds / 1000).toFixed(1)}k/s   CPU us each: receiver ${((receiverSeconds * 1e6) / count).toFixed(1)}, sender ${((own.user + own.system) / count).toFixed(1)}`);
+  connector.close();
+  child.kill();
 }
 
 async function measure(way: Way, bytes: number): Promise<Sample> {
