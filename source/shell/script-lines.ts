@@ -16,6 +16,6 @@ export function scriptLines(text: string): string[] {
     }
   }
   // What nothing closes is run as it is: the command line says what is wrong with it.
-  if (open.trim() !== '') lines.push(open);
+  if (open.trim() !== '') lines.push(open.replace(/\n$/, ''));
   return lines;
 }

@@ -166,7 +166,7 @@ test.serial('two shells at once: a line typed in one is in the history of the ot
   await one.waitForText(/^HEALTHY {2}1\/1 live/, 60_000);
   await two.waitForText(prompt, 60_000);
   two.type('mkdir -p /from/plain\r');
-  await two.waitFor(() => two.screen()[two.cursor.y] === prompt, 'prompt of the plain shell', 60_000);
+  await two.waitFor(() => two.screen()[two.cursor.y] === prompt && two.screen().includes(`${prompt} mkdir -p /from/plain`), 'prompt of the plain shell', 60_000);
   await run(one, 'pwd');
   one.write('\u001b[A\u001b[A');
   await one.waitFor(() => one.screen()[one.cursor.y] === `${prompt} mkdir -p /from/plain`, 'line of the other shell');
