@@ -127,6 +127,8 @@ export interface OutputSink {
   write(bytes: Uint8Array): Promise<void>;
   /** A transfer (or a wait) goes on: `id` names it, `progress` is the newest state. Never on stdout. */
   progress(id: string, progress: OperationProgress): void;
+  /** Hands over lines that are still gathered; the dispatcher asks for it at the end of a line. They go by themselves, too, soon after. */
+  flush?(): void;
   /** It ended: one summary line where a person watches (`✓ put my data.csv → ...`). */
   end(id: string, outcome: OperationOutcome): void;
   /**

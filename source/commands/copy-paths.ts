@@ -1,5 +1,6 @@
 import { baseName, isWithin } from '../base/path.js';
 import { CopyJob, type CopyOptions } from '../filesystem/copy.js';
+import { findUnlessBelowFile } from '../filesystem/glob.js';
 import { InvalidArgumentError } from '../protocol/errors.js';
 import type { CommandContext, Invocation } from './command.js';
 import { fileExists, isCancellation, isNotADirectory, type NamedPath, noSuchFile, PathError, shownPath, subdirectoryOfItself } from './command-errors.js';
@@ -43,7 +44,6 @@ export async function checkDestination(destination: PathItem, options: { sourceC
 /** ``command: `/x/f': No such file or directory: `dfs://host:port/x/f'`` where the directory for a new name is missing. */
 export async function checkParent(item: PathItem): Promise<void> {
   const parent = item.isDirectoryMeant ? item.path : item.path.slice(0, Math.max(1, item.path.lastIndexOf('/')));
-  const { findUnlessBelowFile } = await import('../filesystem/glob.js');
   // Below a file, the file system itself says which one is in the way.
   if (!(await findUnlessBelowFile(item.fileSystem, parent))) throw noSuchFile(item, missingAddress(item));
 }

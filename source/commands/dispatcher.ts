@@ -1,7 +1,9 @@
+import { setMaxListeners } from 'node:events';
 import type { CommandContext, Invocation } from './command.js';
 import { isCancellation, UsageError, usageLine } from './command-errors.js';
 import { printFailure } from './failure.js';
 import { parseFlags } from './flags.js';
+import { asJson } from './json-sink.js';
 import { tokenize } from './tokenizer.js';
 import { escapeControls } from '../base/text.js';
 import { DfsError, UnavailableError } from '../protocol/errors.js';
@@ -13,18 +15,29 @@ export const exitCodes = { fine: 0, failed: 1, unavailable: 2, cancelled: 130, u
  * line); never rejects for what a command throws: that is said on the sink's `err`.
  */
 export async function runLine(line: string, context: CommandContext): Promise<number> {
+  try {
+    return await runSegments(line, context);
+  } finally {
+    context.sink.flush?.();
+  }
+}
+
+async function runSegments(line: string, context: CommandContext): Promise<number> {
   const { segments, unterminated } = tokenize(line);
   if (unterminated) {
     const what = unterminated === '\\' ? 'nothing follows the backslash at the end' : `the quote ${unterminated} is never closed`;
     printFailure(context, { name: 'dfsh', error: new UsageError(`${what} of: ${line}`) });
     return exitCodes.usage;
   }
+  // Files and calls side by side all listen to the one signal.
+  setMaxListeners(0, context.signal);
   let code = 0;
   let isSkipped = false;
   for (const { words, operator } of segments) {
     if (words.length > 0 && !isSkipped) code = await runWords(words.map(({ text }) => text), context);
     if (context.signal.aborted) return exitCodes.cancelled;
-    isSkipped = operator === '&&' && (isSkipped || code !== 0);
+    // A skipped command leaves the code of what failed before it.
+    isSkipped = operator === '&&' && code !== 0;
   }
   return code;
 }
@@ -36,7 +49,7 @@ export async function runWords(words: readonly string[], context: CommandContext
   if (!entry) return refuseUnknown(typedName, context);
   const command = await entry.load();
   const asked = readCommonFlags(rest, command.flags.some(({ name }) => name === 'json'));
-  const inner = asked.isJson && !context.sink.isJson ? await withJson(context) : context;
+  const inner = asked.isJson && !context.sink.isJson ? { ...context, sink: asJson(context.sink) } : context;
   try {
     if (asked.isHelp) return await runWords(['help', command.name], inner);
     const invocation: Invocation = parseFlags(command, typedName, asked.words);
@@ -74,11 +87,6 @@ function readCommonFlags(words: readonly string[], hasOwnJson: boolean): { words
     isJson: flags.includes('--json') && !hasOwnJson,
     isHelp: flags.includes('--help'),
   };
-}
-
-async function withJson(context: CommandContext): Promise<CommandContext> {
-  const { asJson } = await import('./json-sink.js');
-  return { ...context, sink: asJson(context.sink) };
 }
 
 async function refuseUnknown(typedName: string, context: CommandContext): Promise<number> {

@@ -18,6 +18,7 @@ export function asJson(sink: OutputSink): OutputSink {
     write: (bytes) => sink.write(bytes),
     progress: (id, progress) => sink.progress(id, progress),
     notice() {},
+    flush: () => sink.flush?.(),
     end: (id, outcome) => sink.end(id, outcome),
   };
 }

@@ -104,7 +104,7 @@ export class Listing {
     if (!isExisting(item)) throw noSuchFile(item);
     if (item.status.type === 'directory' && !this.#flags.has('d')) return this.#directory(item);
     growWidths(this.#widths, item.status, this.#format.isPolicyShown);
-    await this.#print(item);
+    this.#print(item);
   }
 
   async #directory(directory: ExistingItem): Promise<void> {
@@ -114,16 +114,16 @@ export class Listing {
       growWidths(this.#widths, status, this.#format.isPolicyShown);
     }
     if (rows.count > 0 && !this.#flags.has('R') && !this.#flags.has('C')) this.#run.context.sink.out(`Found ${rows.count} items`);
-    for (const row of this.#order(rows)) await this.#entry(childItem(directory, rows.get(row)));
+    for (const row of this.#order(rows)) {
+      const item = childItem(directory, rows.get(row));
+      // Nothing is awaited for most lines: a million of them would be a million turns.
+      if (this.#print(item)) await sleep(this.#run.context.clock, 0, this.#run.context.signal);
+      if (this.#flags.has('R') && item.status.type === 'directory') await this.#run.attempt(item, () => this.#directory(item));
+    }
   }
 
   #entries(directory: ExistingItem): AsyncIterable<FileStatus> {
     return directory.fileSystem.list(directory.path, { signal: this.#run.context.signal });
-  }
-
-  async #entry(item: ExistingItem): Promise<void> {
-    await this.#print(item);
-    if (this.#flags.has('R') && item.status.type === 'directory') await this.#run.attempt(item, () => this.#directory(item));
   }
 
   #order(rows: EntryRows): Uint32Array {
@@ -134,12 +134,17 @@ export class Listing {
     return rows.sorted(this.#flags.has('r') ? (a, b) => compare(b, a) : compare);
   }
 
-  async #print(item: ExistingItem): Promise<void> {
-    const { sink, clock, signal } = this.#run.context;
-    if (++this.#lines % linesPerTurn === 0) await sleep(clock, 0, signal);
-    if (sink.isJson) return sink.record(toEntryRecord(item.status, item.path));
+  /** True if it is time to let others have a turn. */
+  #print(item: ExistingItem): boolean {
+    const { sink } = this.#run.context;
+    if (sink.isJson) sink.record(toEntryRecord(item.status, item.path));
+    else sink.out(this.#line(item));
+    return ++this.#lines % linesPerTurn === 0;
+  }
+
+  #line(item: ExistingItem): string {
     // HDFS's ? for what is no printable character, with -q; escapes otherwise, so that a name cannot drive the terminal.
     const shown = this.#flags.has('q') && !this.#flags.has('C') ? item.shown.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '?') : escapeControls(item.shown);
-    sink.out(this.#flags.has('C') ? shown : listingLine(item.status, shown, this.#widths, this.#format));
+    return this.#flags.has('C') ? shown : listingLine(item.status, shown, this.#widths, this.#format);
   }
 }

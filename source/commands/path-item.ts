@@ -2,6 +2,7 @@ import { homedir } from 'node:os';
 import { resolve as resolveLocal } from 'node:path';
 import { isWithin, pathNames, resolvePath } from '../base/path.js';
 import type { FileSystem } from '../filesystem/file-system.js';
+import { expandGlob, findUnlessBelowFile } from '../filesystem/glob.js';
 import { escapeGlob, hasGlob, unescapeGlob } from '../filesystem/glob-pattern.js';
 import { InvalidPathError } from '../protocol/errors.js';
 import type { FileStatus } from '../protocol/file-status.js';
@@ -42,13 +43,11 @@ export async function* expandOperand(word: string, context: CommandContext, side
   const { fileSystem, pattern, show } = reference;
   const isDirectoryMeant = /(?:^|\/)\.{0,2}$/.test(word);
   if (!hasGlob(word)) {
-    const { findUnlessBelowFile } = await import('../filesystem/glob.js');
     const path = unescapeGlob(pattern);
     const status = await findUnlessBelowFile(fileSystem, path);
     yield { fileSystem, path, status, isDirectoryMeant, shown: status ? show(path) : unescapeGlob(word) };
     return;
   }
-  const { expandGlob } = await import('../filesystem/glob.js');
   let isEmpty = true;
   for await (const { path, status } of expandGlob(fileSystem, pattern, { signal: context.signal })) {
     isEmpty = false;

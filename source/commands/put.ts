@@ -4,6 +4,7 @@ import { copyPaths, targetOf } from './copy-paths.js';
 import { numberFlag } from './flags.js';
 import { expandDestination, type PathItem } from './path-item.js';
 import { TransferReport } from './transfer-report.js';
+import { writeFile } from '../filesystem/copy-file.js';
 import type { ByteSource } from '../filesystem/file-system.js';
 
 export const putFlags: FlagSpec[] = [
@@ -52,7 +53,6 @@ async function putInput(context: CommandContext, destination: PathItem, options:
   const source = { fileSystem: context.local, path: '/-', shown: '-', status: null, isDirectoryMeant: false };
   const target = await targetOf(source, destination);
   if (target.status && (target.status.type === 'directory' || !options.overwrite)) throw fileExists(target);
-  const { writeFile } = await import('../filesystem/copy-file.js');
   const report = new TransferReport(context, { name: 'put', source: '-', target: target.path, totalBytes: undefined, isReplicated: true });
   const file = report.begin({ source: '-', target: target.path, lengthBytes: 0 });
   let isFailed = true;

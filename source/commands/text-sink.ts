@@ -19,7 +19,6 @@ export interface TextSinkOptions {
 }
 
 export interface TextSink extends OutputSink {
-  /** Hands over what is still gathered. It happens by itself, too, when the program next waits for something. */
   flush(): void;
 }
 
@@ -61,7 +60,7 @@ class LineSink implements TextSink {
     if (this.#length >= gatheredCharacters) this.flush();
     else if (!this.#isFlushDue) {
       this.#isFlushDue = true;
-      queueMicrotask(() => this.flush());
+      setImmediate(() => this.flush());
     }
   }
 

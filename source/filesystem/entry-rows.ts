@@ -68,8 +68,13 @@ export class EntryRows {
   /** Row numbers, in the order of `compare`; equal ones stay as they were added. */
   sorted(compare: (a: number, b: number) => number): Uint32Array {
     const rows = new Uint32Array(this.#count);
-    for (let row = 0; row < rows.length; row++) rows[row] = row;
-    return rows.sort((a, b) => compare(a, b) || a - b);
+    let isSorted = true;
+    for (let row = 0; row < rows.length; row++) {
+      rows[row] = row;
+      if (isSorted && row > 0 && compare(row - 1, row) > 0) isSorted = false;
+    }
+    // A listing comes almost always in the order of its names already.
+    return isSorted ? rows : rows.sort((a, b) => compare(a, b) || a - b);
   }
 
   #account(name: string): number {

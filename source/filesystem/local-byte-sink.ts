@@ -108,7 +108,6 @@ async function publish({ source, target, isReplacing }: { source: string; target
       return await fs.unlink(source);
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code;
-      if (code === 'EEXIST') throw new FileAlreadyExistsError(`${target}: File exists`, { path: target });
       // A disk without hard links: look, then rename.
       if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EACCES'].includes(code ?? '')) throw error;
       if (await fs.stat(target).then(() => true, () => false)) throw new FileAlreadyExistsError(`${target}: File exists`, { path: target });

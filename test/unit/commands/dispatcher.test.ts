@@ -133,10 +133,11 @@ test('without a name node the code is 2, and what to type is said', async (t) =>
   t.regex(shell.sink.errors[0]!, /: cluster up$/);
 });
 
-test('an administration command fails with 255', async (t) => {
-  const { run } = setUp([command('report', fail(new FileNotFoundError('x')), { isAdmin: true }), command('half', async () => 1, { isAdmin: true })]);
+test('an administration command fails with 255, and with 2 where no name node is', async (t) => {
+  const { run } = setUp([command('report', fail(new FileNotFoundError('x')), { isAdmin: true }), command('half', async () => 1, { isAdmin: true }), command('away', fail(new UnavailableError('nobody')), { isAdmin: true })]);
   t.is(await run('report'), 255);
   t.is(await run('half'), 255);
+  t.is(await run('away'), 2);
 });
 
 test('an abort ends the line with 130', async (t) => {
