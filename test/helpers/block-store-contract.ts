@@ -257,6 +257,21 @@ export function blockStoreContract(name: string, withStore: (t: ExecutionContext
     }
   });
 
+  contract('a finalize that waits behind a recovery finds that it lost', async (t, { store }) => {
+    await put(store, 1, 8, content(1, 100));
+    await store.quarantine({ blockId: 1, generationStamp: 8 }, 'rotten');
+    const writer = await begin(store, 1, 9, content(2, 100));
+    // Takes its time, so that the two queue up behind it.
+    const deleting = store.invalidate({ blockId: 1, generationStamp: 8 });
+    const recovering = store.recover({ blockId: 1, generationStamp: 12, keepBytes: 100, isDurable: true });
+    await t.throwsAsync(writer.finalize(), { instanceOf: StaleGenerationError });
+    t.like(await deleting, { outcome: 'removed' });
+    const next = await recovering;
+    t.like(store.getReplica(1), { state: 'being-written', block: { blockId: 1, generationStamp: 12, lengthBytes: 100 } });
+    await next.finalize();
+    t.deepEqual(await readVerified(store, { blockId: 1, generationStamp: 12 }), content(2, 100));
+  });
+
   contract('finalized replicas are listed by rising id', async (t, { store, reopen }) => {
     const ids = [900_000, 3, 70_000, 1, 65_536, 2, 65_535, 1_073_741_825];
     for (const blockId of ids) await put(store, blockId, 9, content(1, 10));
