@@ -144,6 +144,8 @@ async function rawSender(address: string, frame: Buffer): Promise<Sender> {
 
 async function receiver(way: Way): Promise<void> {
   const address = way === 'raw' ? await rawReceiver() : await channelReceiver(way === 'onread');
+  // The parent is gone, in whatever way.
+  process.on('disconnect', () => process.exit());
   process.send!(address);
   let cpu = process.cpuUsage();
   process.on('message', (what) => {

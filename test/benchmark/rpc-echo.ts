@@ -27,6 +27,8 @@ async function serve(): Promise<void> {
     const { user, system } = process.cpuUsage();
     process.send!(user + system);
   });
+  // The parent is gone, in whatever way.
+  process.on('disconnect', () => process.exit());
   process.send!(listener.address);
 }
 
