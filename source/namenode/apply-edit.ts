@@ -14,12 +14,18 @@ import { NamespaceView } from './namespace-view.js';
 /** A file of at most so many blocks is removed at once; a larger one, like a directory that holds something, in slices later. */
 const maxBlocksRemovedAtOnce = 16;
 
+export interface ApplyOptions {
+  readonly listener?: ChangeListener;
+  /** As `transaction` has them, where the caller has read them already. Not changed. */
+  readonly counters?: Readonly<Counters>;
+}
+
 /**
  * Applies one edit, appends it to the log, and keeps its answer for retries: all in `transaction`. The result depends on nothing
  * but the store and the record. What the edit needs was checked by who made it: a record that does not fit is a broken invariant.
  */
-export function applyEdit(transaction: KeyValueTransaction, record: EditRecord, listener: ChangeListener = () => {}): AppliedEdit {
-  const application = new EditApplication(transaction, record, listener);
+export function applyEdit(transaction: KeyValueTransaction, record: EditRecord, options: ApplyOptions = {}): AppliedEdit {
+  const application = new EditApplication(transaction, record, options);
   application.run();
   return application;
 }
@@ -31,16 +37,16 @@ class EditApplication implements AppliedEdit {
   readonly #view: NamespaceView;
   readonly #record: EditRecord;
   readonly #timeMs: number;
-  readonly #listener: ChangeListener;
+  readonly #listener: ChangeListener | undefined;
   readonly #counters: Counters;
 
-  constructor(transaction: KeyValueTransaction, record: EditRecord, listener: ChangeListener) {
+  constructor(transaction: KeyValueTransaction, record: EditRecord, { listener, counters }: ApplyOptions) {
     this.#transaction = transaction;
     this.#view = new NamespaceView(transaction);
     this.#record = record;
     this.#timeMs = record.timeMs;
     this.#listener = listener;
-    this.#counters = record.op.kind === 'format' ? { ...initialCounters } : this.#view.readCounters();
+    this.#counters = record.op.kind === 'format' ? { ...initialCounters } : counters ? { ...counters } : this.#view.readCounters();
   }
 
   run(): void {
@@ -129,7 +135,7 @@ class EditApplication implements AppliedEdit {
       if (inode.type === 'file') this.#counters.fileCount += difference;
       else this.#counters.directoryCount += difference;
     }
-    this.#listener(change);
+    this.#listener?.(change);
   }
 
   #format(op: EditOpOf<'format'>): void {
