@@ -14,7 +14,14 @@ import {
   type PacketHeader,
   type WriteRequest,
 } from '../protocol/block-stream.js';
-import { ChecksumError, InputOutputError, InvalidArgumentError, NoSpaceError, ReplicaNotFoundError, StaleGenerationError } from '../protocol/errors.js';
+import {
+  ChecksumError,
+  InputOutputError,
+  InvalidArgumentError,
+  NoSpaceError,
+  ReplicaNotFoundError,
+  StaleGenerationError,
+} from '../protocol/errors.js';
 import type { ReplicaWriter } from '../storage/block-store.js';
 import { findBadChunk } from '../storage/replica-meta.js';
 import { acceptance, drain, drainMs, openOperation, readWithin, refusal, RefusedError } from './channel-operation.js';
@@ -130,7 +137,8 @@ export class BlockReceiver {
     } catch (error) {
       // A copy of what is here already: the name node did not know, and is told.
       const existing = store.getReplica(block.blockId);
-      if (stage === 'transfer' && existing?.state === 'finalized' && existing.block.generationStamp === block.generationStamp) this.#node.onReceived(existing.block, existing.storageId);
+      if (stage === 'transfer' && existing?.state === 'finalized' && existing.block.generationStamp === block.generationStamp)
+        this.#node.onReceived(existing.block, existing.storageId);
       throw error;
     }
   }
@@ -140,7 +148,12 @@ export class BlockReceiver {
     if (!next) return undefined;
     const body: WriteRequest = { ...this.#request, storageId: next.storageId, downstream: rest };
     const { connector, clock } = this.#node;
-    return openOperation(connector, next.address, { type: frameTypes.write, body }, { clock, timeoutMs: this.#downstreamTimeoutMs(), signal: this.#abort.signal });
+    return openOperation(
+      connector,
+      next.address,
+      { type: frameTypes.write, body },
+      { clock, timeoutMs: this.#downstreamTimeoutMs(), signal: this.#abort.signal },
+    );
   }
 
   #downstreamTimeoutMs(): number {
@@ -163,7 +176,12 @@ export class BlockReceiver {
       const problem = this.#problemOf(frame, header);
       if (problem || !header) {
         this.#log('stopped', problem);
-        this.#push({ sequence: header?.sequence ?? this.#nextSequence, endBytes: this.#writer.receivedBytes, isLast: false, own: Promise.resolve(statusOf(problem)) });
+        this.#push({
+          sequence: header?.sequence ?? this.#nextSequence,
+          endBytes: this.#writer.receivedBytes,
+          isLast: false,
+          own: Promise.resolve(statusOf(problem)),
+        });
         return frame.release();
       }
       this.#take(frame, header);
@@ -176,15 +194,22 @@ export class BlockReceiver {
     const { block, stage } = this.#request;
     if (!header) return new InvalidArgumentError(`${blockName(block)}: a frame in the middle of a write is no packet`);
     if (header.offsetInBlock !== this.#writer.receivedBytes) {
-      return new InvalidArgumentError(`${blockName(block)}: a packet begins at ${header.offsetInBlock}, ${this.#writer.receivedBytes} bytes have come so far`);
+      return new InvalidArgumentError(
+        `${blockName(block)}: a packet begins at ${header.offsetInBlock}, ${this.#writer.receivedBytes} bytes have come so far`,
+      );
     }
     const bad = findBadChunk(packetData(frame.body, header), packetChecksums(frame.body, header), header.chunkBytes);
     if (bad >= 0) {
       this.#node.counters.checksumFailures++;
-      return new ChecksumError(`${blockName(block)}: the packet at ${header.offsetInBlock} from ${this.#channel.remoteAddress} differs from its checksum`, { blockId: block.blockId });
+      return new ChecksumError(
+        `${blockName(block)}: the packet at ${header.offsetInBlock} from ${this.#channel.remoteAddress} differs from its checksum`,
+        { blockId: block.blockId },
+      );
     }
     if (stage === 'transfer' && header.isLast && header.offsetInBlock + header.dataLength !== block.lengthBytes) {
-      return new InvalidArgumentError(`${blockName(block)}: the copy ends after ${header.offsetInBlock + header.dataLength} bytes, ${block.lengthBytes} were promised`);
+      return new InvalidArgumentError(
+        `${blockName(block)}: the copy ends after ${header.offsetInBlock + header.dataLength} bytes, ${block.lengthBytes} were promised`,
+      );
     }
     return undefined;
   }
@@ -196,7 +221,13 @@ export class BlockReceiver {
     this.#heldPackets++;
     budget.take(heldBytes);
     counters.receivedBytes += dataLength;
-    const written = this.#writer.append({ offsetBytes: offsetInBlock, data: packetData(frame.body, header), checksums: packetChecksums(frame.body, header), chunkBytes, isLast: isLast && this.#request.isFinal });
+    const written = this.#writer.append({
+      offsetBytes: offsetInBlock,
+      data: packetData(frame.body, header),
+      checksums: packetChecksums(frame.body, header),
+      chunkBytes,
+      isLast: isLast && this.#request.isFinal,
+    });
     const forwarded = this.#downstream?.write([frame.raw]);
     void Promise.allSettled([written, forwarded]).then(() => {
       frame.release();
@@ -255,7 +286,8 @@ export class BlockReceiver {
       frame.release();
       if (!ack || ack.entries.length === 0) throw new InputOutputError('it sent something that is no acknowledgement');
       const isFailure = ack.entries.some((entry) => entry.status !== 'ok');
-      if (!isFailure && (ack.sequence !== packet.sequence || ack.entries.length !== this.#request.downstream.length)) throw new InputOutputError('it acknowledged something else');
+      if (!isFailure && (ack.sequence !== packet.sequence || ack.entries.length !== this.#request.downstream.length))
+        throw new InputOutputError('it acknowledged something else');
       return ack.entries;
     } catch (error) {
       if (!this.#abort.signal.aborted && !this.#isRevoked) this.#log(`lost ${next!.name}`, error);
@@ -280,7 +312,8 @@ export class BlockReceiver {
     if (this.#isOver) return;
     this.#isRevoked = true;
     this.#downstream?.destroy();
-    if (this.#pending.length === 0) this.#push({ sequence: this.#nextSequence, endBytes: this.#writer.receivedBytes, isLast: false, own: Promise.resolve('stale') });
+    if (this.#pending.length === 0)
+      this.#push({ sequence: this.#nextSequence, endBytes: this.#writer.receivedBytes, isLast: false, own: Promise.resolve('stale') });
   }
 
   #over(): void {
@@ -311,7 +344,9 @@ export class BlockReceiver {
 
   #log(what: string, error: unknown): void {
     const { block, stage } = this.#request;
-    this.#node.logger.warn(`${stage} of ${blockName(block)} from ${this.#channel.remoteAddress} ${what}: ${error instanceof Error ? error.message : String(error)}`);
+    this.#node.logger.warn(
+      `${stage} of ${blockName(block)} from ${this.#channel.remoteAddress} ${what}: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
 }
 

@@ -68,7 +68,9 @@ export class BlockSender {
     }
     if (offsetBytes <= reader.lengthBytes) return reader;
     await reader.close();
-    throw new InvalidArgumentError(`${blockName(block)} has ${reader.lengthBytes} bytes here, reading was to begin at ${offsetBytes}`, { blockId: block.blockId });
+    throw new InvalidArgumentError(`${blockName(block)} has ${reader.lengthBytes} bytes here, reading was to begin at ${offsetBytes}`, {
+      blockId: block.blockId,
+    });
   }
 
   async #sendAll(reader: ReplicaReader): Promise<void> {
@@ -76,7 +78,8 @@ export class BlockSender {
     const { chunkBytes, lengthBytes } = reader;
     const { offsetBytes, lengthBytes: wantedBytes } = this.#request;
     const beginBytes = Math.floor(offsetBytes / chunkBytes) * chunkBytes;
-    const endBytes = wantedBytes === 0 ? beginBytes : Math.min(lengthBytes, Math.ceil((offsetBytes + wantedBytes) / chunkBytes) * chunkBytes);
+    const endBytes =
+      wantedBytes === 0 ? beginBytes : Math.min(lengthBytes, Math.ceil((offsetBytes + wantedBytes) / chunkBytes) * chunkBytes);
     const stepBytes = packetDataBytes(chunkBytes);
     const held: HeldPacket[] = [];
     const sending = new Set<Promise<void>>();
@@ -103,7 +106,11 @@ export class BlockSender {
     this.#channel.write([acceptance({ chunkBytes, offsetBytes: beginBytes, replicaLengthBytes: lengthBytes })]).catch(() => {});
     try {
       while (!isLastRead || held.length > 0) {
-        while (!isLastRead && (held.length + sending.size === 0 || (held.length + sending.size < maxHeldPackets && budget.hasRoom(stepBytes)))) readAhead();
+        while (
+          !isLastRead &&
+          (held.length + sending.size === 0 || (held.length + sending.size < maxHeldPackets && budget.hasRoom(stepBytes)))
+        )
+          readAhead();
         const next = held.shift();
         if (!next) {
           // All that may be held is being sent.

@@ -1,5 +1,14 @@
 import type { Clock } from '../base/clock.js';
-import { type BlockChannel, type BlockChannelConnector, encodeControl, type Frame, frameTypes, type StatusMessage, type TransferRequest, type WriteRequest } from '../protocol/block-stream.js';
+import {
+  type BlockChannel,
+  type BlockChannelConnector,
+  encodeControl,
+  type Frame,
+  frameTypes,
+  type StatusMessage,
+  type TransferRequest,
+  type WriteRequest,
+} from '../protocol/block-stream.js';
 import { fromWireError, InputOutputError, toWireError, UnavailableError } from '../protocol/errors.js';
 
 /** The other end, or a node behind it, refused an operation. */
@@ -22,7 +31,12 @@ type Request = { type: typeof frameTypes.write; body: WriteRequest } | { type: t
 const maxTries = 16;
 
 /** Connects, sends a request, and resolves when it is accepted. RefusedError, UnavailableError, InputOutputError; the channel is destroyed then. */
-export async function openOperation(connector: BlockChannelConnector, address: string, request: Request, options: { clock: Clock; timeoutMs: number; signal: AbortSignal }): Promise<BlockChannel> {
+export async function openOperation(
+  connector: BlockChannelConnector,
+  address: string,
+  request: Request,
+  options: { clock: Clock; timeoutMs: number; signal: AbortSignal },
+): Promise<BlockChannel> {
   for (let attempt = 1; ; attempt++) {
     const channel = await connector.connect(address, { signal: options.signal });
     try {
@@ -34,7 +48,12 @@ export async function openOperation(connector: BlockChannelConnector, address: s
   }
 }
 
-async function sendRequest(channel: BlockChannel, address: string, request: Request, options: { clock: Clock; timeoutMs: number; signal: AbortSignal }): Promise<BlockChannel> {
+async function sendRequest(
+  channel: BlockChannel,
+  address: string,
+  request: Request,
+  options: { clock: Clock; timeoutMs: number; signal: AbortSignal },
+): Promise<BlockChannel> {
   const { clock, timeoutMs, signal } = options;
   const onAbort = () => channel.destroy();
   signal.addEventListener('abort', onAbort, { once: true });

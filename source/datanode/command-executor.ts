@@ -23,7 +23,10 @@ export class CommandExecutor {
   #deleting: Promise<void> | undefined;
   readonly #running = new Set<Promise<void>>();
 
-  constructor(node: NodeContext, options: { check: ReplicaCheck; maxCopies: number; onDeleted: (block: Block, storageId: string | undefined) => void }) {
+  constructor(
+    node: NodeContext,
+    options: { check: ReplicaCheck; maxCopies: number; onDeleted: (block: Block, storageId: string | undefined) => void },
+  ) {
     this.#node = node;
     this.#check = options.check;
     this.#maxCopies = options.maxCopies;
@@ -33,7 +36,9 @@ export class CommandExecutor {
   /** How far the copies are, for the heartbeat. */
   get progress(): { blockId: number; doneBytes: number; totalBytes: number }[] {
     const running = [...this.#copies.values()].filter((copy) => copy.isRunning);
-    return running.slice(0, 64).map(({ command, doneBytes }) => ({ blockId: command.block.blockId, doneBytes, totalBytes: command.block.lengthBytes }));
+    return running
+      .slice(0, 64)
+      .map(({ command, doneBytes }) => ({ blockId: command.block.blockId, doneBytes, totalBytes: command.block.lengthBytes }));
   }
 
   execute(commands: readonly DatanodeCommand[]): void {
@@ -94,7 +99,14 @@ export class CommandExecutor {
     const names = targets.map((target) => target.name).join(', ');
     counters.activeCopies++;
     try {
-      await copyReplica(this.#node, { block, token, targets, isFinal: true, signal: this.#closed.signal, onProgress: (doneBytes) => (copy.doneBytes = doneBytes) });
+      await copyReplica(this.#node, {
+        block,
+        token,
+        targets,
+        isFinal: true,
+        signal: this.#closed.signal,
+        onProgress: (doneBytes) => (copy.doneBytes = doneBytes),
+      });
       counters.replicasCopied++;
       logger.info(`copied ${blockName(block)} (${block.lengthBytes} bytes) to ${names}`);
     } catch (error) {
@@ -102,7 +114,8 @@ export class CommandExecutor {
       counters.replicationFailures++;
       logger.warn(`copying ${blockName(block)} to ${names} failed: ${error instanceof Error ? error.message : String(error)}`);
       if (error instanceof ReplicaNotFoundError) this.#onDeleted(block, undefined);
-      else if (error instanceof ChecksumError || error instanceof InputOutputError || error instanceof StaleGenerationError) this.#node.onSuspect(block, error);
+      else if (error instanceof ChecksumError || error instanceof InputOutputError || error instanceof StaleGenerationError)
+        this.#node.onSuspect(block, error);
     } finally {
       counters.activeCopies--;
     }

@@ -2,9 +2,18 @@ import type { MetricSample } from '../transport/metrics.js';
 import type { NodeCounters } from './node-counters.js';
 
 /** A data node's numbers for /metrics. */
-export function nodeMetrics(counters: NodeCounters, state: { packetMemoryBytes: number; pendingNotices: number; isRegistered: boolean }): MetricSample[] {
+export function nodeMetrics(
+  counters: NodeCounters,
+  state: { packetMemoryBytes: number; pendingNotices: number; isRegistered: boolean },
+): MetricSample[] {
   const counter = (name: string, help: string, value: number): MetricSample => ({ name, help, type: 'counter', value });
-  const gauge = (name: string, help: string, value: number, labels?: Record<string, string>): MetricSample => ({ name, help, type: 'gauge', value, labels });
+  const gauge = (name: string, help: string, value: number, labels?: Record<string, string>): MetricSample => ({
+    name,
+    help,
+    type: 'gauge',
+    value,
+    labels,
+  });
   const operations = 'Block operations in progress.';
   return [
     counter('dfsh_datanode_received_bytes_total', 'Block bytes received.', counters.receivedBytes),

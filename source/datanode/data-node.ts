@@ -121,7 +121,13 @@ export class DataNode {
       onCommands: (commands) => this.#executor.execute(commands),
     });
     const { outbox } = this.#link;
-    this.#check = new ReplicaCheck({ store, outbox, counters: this.#counters, logger, onAbsent: (block) => this.#noteDeleted(block, undefined) });
+    this.#check = new ReplicaCheck({
+      store,
+      outbox,
+      counters: this.#counters,
+      logger,
+      onAbsent: (block) => this.#noteDeleted(block, undefined),
+    });
     this.#node = {
       store,
       connector,
@@ -180,7 +186,7 @@ export class DataNode {
   async handleChannel(channel: BlockChannel, _context: CallContext): Promise<void> {
     this.#channels.add(channel);
     try {
-      for (let isUsable = !this.#isClosing; isUsable && !this.#isClosing; ) {
+      for (let isUsable = !this.#isClosing; isUsable && !this.#isClosing;) {
         const frame = await channel.read();
         if (!frame) break;
         isUsable = await this.#handle(channel, frame);
@@ -196,7 +202,8 @@ export class DataNode {
   async #handle(channel: BlockChannel, frame: Frame): Promise<boolean> {
     let operation: Operation;
     try {
-      if (this.#operations.size >= this.#settings.maxOperations) throw new OverloadedError(`this data node serves ${this.#settings.maxOperations} block operations already; try again later`);
+      if (this.#operations.size >= this.#settings.maxOperations)
+        throw new OverloadedError(`this data node serves ${this.#settings.maxOperations} block operations already; try again later`);
       operation = this.#createOperation(channel, frame);
     } catch (error) {
       await channel.write([refusal(error, this.#options.store.datanodeUuid)]);
@@ -228,7 +235,11 @@ export class DataNode {
   }
 
   metrics(): MetricSample[] {
-    return nodeMetrics(this.#counters, { packetMemoryBytes: this.#node.budget.usedBytes, pendingNotices: this.#link.outbox.size, isRegistered: this.isRegistered });
+    return nodeMetrics(this.#counters, {
+      packetMemoryBytes: this.#node.budget.usedBytes,
+      pendingNotices: this.#link.outbox.size,
+      isRegistered: this.isRegistered,
+    });
   }
 
   /**
@@ -254,7 +265,9 @@ export class DataNode {
         datanodeUuid: store.datanodeUuid,
         name: this.#link.name,
         clusterId: identity.clusterId,
-        address: this.#address.host.includes(':') ? `[${this.#address.host}]:${this.#address.port}` : `${this.#address.host}:${this.#address.port}`,
+        address: this.#address.host.includes(':')
+          ? `[${this.#address.host}]:${this.#address.port}`
+          : `${this.#address.host}:${this.#address.port}`,
         softwareVersion: this.#settings.softwareVersion,
         upTimeMs: Math.floor(clock.monotonicMs() - this.#startedMs),
         isRegistered: this.isRegistered,
@@ -277,7 +290,8 @@ export class DataNode {
 
   /** Where nobody knows which storage had it, none has it any more. */
   #noteDeleted(block: Block, storageId: string | undefined): void {
-    for (const each of storageId === undefined ? this.#storageIds : [storageId]) this.#link.outbox.add({ kind: 'deleted', storageId: each, block });
+    for (const each of storageId === undefined ? this.#storageIds : [storageId])
+      this.#link.outbox.add({ kind: 'deleted', storageId: each, block });
   }
 
   async #sweepAbandoned(): Promise<void> {

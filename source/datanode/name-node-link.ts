@@ -95,7 +95,7 @@ export class NameNodeLink {
 
   async #run(): Promise<void> {
     const { signal } = this.#closed;
-    for (let failures = 0; !signal.aborted; ) {
+    for (let failures = 0; !signal.aborted;) {
       try {
         this.#session = await this.#register();
         failures = 0;
@@ -143,9 +143,13 @@ export class NameNodeLink {
   /** Until the session ends. Throws only what is final. */
   async #sendHeartbeats(session: Session): Promise<void> {
     const { signal } = session.ended;
-    for (let failures = 0; !signal.aborted; ) {
+    for (let failures = 0; !signal.aborted;) {
       try {
-        const { commands } = await this.#call('datanode.sendHeartbeat', { ...session.sender, storages: await this.#options.store.readStorages(), ...this.#options.statistics() }, signal);
+        const { commands } = await this.#call(
+          'datanode.sendHeartbeat',
+          { ...session.sender, storages: await this.#options.store.readStorages(), ...this.#options.statistics() },
+          signal,
+        );
         failures = 0;
         this.#noteAnswer();
         this.#obey(session, commands);
@@ -175,7 +179,7 @@ export class NameNodeLink {
     const { clock } = this.#options;
     let timer = clock.setTimer(() => this.outbox.requestReport(), session.blockReportIntervalMs, { background: true });
     try {
-      for (let failures = 0; !signal.aborted; ) {
+      for (let failures = 0; !signal.aborted;) {
         await this.outbox.waitForWork(signal);
         if (signal.aborted) return;
         const isReport = this.outbox.isReportDue;
@@ -212,13 +216,26 @@ export class NameNodeLink {
       }
       case 'corrupt': {
         const replicas = notices.flatMap((notice) =>
-          notice.kind === 'corrupt' ? [{ storageId: notice.storageId, block: notice.block, isQuarantined: notice.isQuarantined, reason: notice.reason.slice(0, 500) }] : [],
+          notice.kind === 'corrupt'
+            ? [
+                {
+                  storageId: notice.storageId,
+                  block: notice.block,
+                  isQuarantined: notice.isQuarantined,
+                  reason: notice.reason.slice(0, 500),
+                },
+              ]
+            : [],
         );
         await this.#call('datanode.reportCorrupt', { ...sender, replicas }, signal);
         return;
       }
       case 'intact': {
-        await this.#call('datanode.reportIntact', { ...sender, replicas: notices.map(({ storageId, block }) => ({ storageId, block })) }, signal);
+        await this.#call(
+          'datanode.reportIntact',
+          { ...sender, replicas: notices.map(({ storageId, block }) => ({ storageId, block })) },
+          signal,
+        );
         return;
       }
     }
@@ -233,7 +250,11 @@ export class NameNodeLink {
       let sliceIndex = 0;
       let slice: Block[] = [];
       const send = async (isLast: boolean) => {
-        await this.#call('datanode.blockReport', { ...session.sender, storageId, reportId, sliceIndex: sliceIndex++, isLast, replicas: encodeReplicas(slice) }, session.ended.signal);
+        await this.#call(
+          'datanode.blockReport',
+          { ...session.sender, storageId, reportId, sliceIndex: sliceIndex++, isLast, replicas: encodeReplicas(slice) },
+          session.ended.signal,
+        );
         replicaCount += slice.length;
         slice = [];
       };
@@ -261,7 +282,11 @@ export class NameNodeLink {
     await this.#backoff(failures, session.ended.signal);
   }
 
-  #call<M extends keyof DatanodeProtocol & string>(method: M, params: ParamsOf<DatanodeProtocol, M>, signal = this.#closed.signal): Promise<ResultOf<DatanodeProtocol, M>> {
+  #call<M extends keyof DatanodeProtocol & string>(
+    method: M,
+    params: ParamsOf<DatanodeProtocol, M>,
+    signal = this.#closed.signal,
+  ): Promise<ResultOf<DatanodeProtocol, M>> {
     return this.#options.nameNode.call(method, params, { timeoutMs: this.#options.callTimeoutMs, signal });
   }
 

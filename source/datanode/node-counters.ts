@@ -42,7 +42,10 @@ export class RateMeter {
     const seconds = (nowMs - this.#atMs) / 1000;
     if (seconds <= 0) return this.#rates;
     const { receivedBytes, sentBytes } = this.#counters;
-    this.#rates = { receivedBytesPerSecond: (receivedBytes - this.#receivedBytes) / seconds, sentBytesPerSecond: (sentBytes - this.#sentBytes) / seconds };
+    this.#rates = {
+      receivedBytesPerSecond: (receivedBytes - this.#receivedBytes) / seconds,
+      sentBytesPerSecond: (sentBytes - this.#sentBytes) / seconds,
+    };
     this.#atMs = nowMs;
     this.#receivedBytes = receivedBytes;
     this.#sentBytes = sentBytes;

@@ -23,7 +23,11 @@ export function packetFrameBytes(dataBytes: number, chunkBytes: number): number 
 }
 
 /** Reads a part of a replica straight into the frame that carries it. `buffer` has at least packetFrameBytes. */
-export async function readPacket(reader: ReplicaReader, buffer: Buffer, packet: { sequence: number; offsetBytes: number; dataBytes: number; isLast: boolean }): Promise<ReplicaPacketFrame> {
+export async function readPacket(
+  reader: ReplicaReader,
+  buffer: Buffer,
+  packet: { sequence: number; offsetBytes: number; dataBytes: number; isLast: boolean },
+): Promise<ReplicaPacketFrame> {
   const { chunkBytes } = reader;
   const { sequence, offsetBytes, dataBytes, isLast } = packet;
   const frame = buffer.subarray(0, packetFrameBytes(dataBytes, chunkBytes));
@@ -32,6 +36,14 @@ export async function readPacket(reader: ReplicaReader, buffer: Buffer, packet: 
   const checksums = frame.subarray(checksumsAt, checksumsAt + 4 * checksumCount);
   const data = frame.subarray(checksumsAt + 4 * checksumCount);
   if (dataBytes > 0) await reader.read({ offsetBytes, data, checksums });
-  encodePacketHeader(frame, { sequence, dataLength: dataBytes, offsetInBlock: offsetBytes, chunkBytes, checksumCount, isLast, isSync: false });
+  encodePacketHeader(frame, {
+    sequence,
+    dataLength: dataBytes,
+    offsetInBlock: offsetBytes,
+    chunkBytes,
+    checksumCount,
+    isLast,
+    isSync: false,
+  });
   return { frame, data, checksums };
 }

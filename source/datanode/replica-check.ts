@@ -22,7 +22,13 @@ export class ReplicaCheck {
   readonly #closed = new AbortController();
   #running: Promise<void> | undefined;
 
-  constructor(options: { store: BlockStore; outbox: ReportOutbox; counters: NodeCounters; logger: Logger; onAbsent: (block: Block) => void }) {
+  constructor(options: {
+    store: BlockStore;
+    outbox: ReportOutbox;
+    counters: NodeCounters;
+    logger: Logger;
+    onAbsent: (block: Block) => void;
+  }) {
     this.#store = options.store;
     this.#outbox = options.outbox;
     this.#counters = options.counters;

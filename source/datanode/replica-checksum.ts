@@ -15,7 +15,10 @@ export async function readReplicaChecksum(store: BlockStore, block: Block, bytes
   try {
     const { chunkBytes } = reader;
     if (reader.lengthBytes < block.lengthBytes) {
-      throw new InputOutputError(`${blockName(block)} has ${reader.lengthBytes} bytes here, the checksum of ${block.lengthBytes} is asked for`, { blockId: block.blockId });
+      throw new InputOutputError(
+        `${blockName(block)} has ${reader.lengthBytes} bytes here, the checksum of ${block.lengthBytes} is asked for`,
+        { blockId: block.blockId },
+      );
     }
     const crcs = new CrcHash(bytesPerCrc);
     const stepBytes = packetDataBytes(chunkBytes);
@@ -26,7 +29,10 @@ export async function readReplicaChecksum(store: BlockStore, block: Block, bytes
       const checksums = Buffer.allocUnsafe(4 * chunkCount(data.length, chunkBytes));
       await reader.read({ offsetBytes, data, checksums });
       const bad = findBadChunk(data, checksums, chunkBytes);
-      if (bad >= 0) throw new ChecksumError(`${blockName(block)}: the data differs from its checksum at byte ${offsetBytes + bad * chunkBytes}`, { blockId: block.blockId });
+      if (bad >= 0)
+        throw new ChecksumError(`${blockName(block)}: the data differs from its checksum at byte ${offsetBytes + bad * chunkBytes}`, {
+          blockId: block.blockId,
+        });
       crcs.update(data.subarray(0, Math.min(data.length, block.lengthBytes - offsetBytes)));
     }
     return crcs.digest();
@@ -48,7 +54,7 @@ class CrcHash {
   update(data: Buffer): void {
     const crcs = Buffer.allocUnsafe(4 * Math.floor((this.#filledBytes + data.length) / this.#bytesPerCrc));
     let count = 0;
-    for (let at = 0; at < data.length; ) {
+    for (let at = 0; at < data.length;) {
       const take = Math.min(this.#bytesPerCrc - this.#filledBytes, data.length - at);
       this.#crc = crc32c(data.subarray(at, at + take), this.#filledBytes === 0 ? 0 : this.#crc);
       at += take;

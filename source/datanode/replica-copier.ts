@@ -42,7 +42,9 @@ export async function copyReplica(node: NodeContext, order: CopyOrder): Promise<
   const reader = await node.store.openReader(block);
   try {
     if (reader.lengthBytes < block.lengthBytes) {
-      throw new InputOutputError(`${blockName(block)} has ${reader.lengthBytes} bytes here, ${block.lengthBytes} are to be copied`, { blockId: block.blockId });
+      throw new InputOutputError(`${blockName(block)} has ${reader.lengthBytes} bytes here, ${block.lengthBytes} are to be copied`, {
+        blockId: block.blockId,
+      });
     }
     await new ReplicaCopy(node, order, reader, targets[0]!).run();
   } finally {
@@ -99,7 +101,12 @@ class ReplicaCopy {
       isFinal,
     };
     try {
-      return await openOperation(this.#node.connector, this.#target.address, { type: frameTypes.write, body }, { clock: this.#node.clock, timeoutMs: this.#timeoutMs(), signal });
+      return await openOperation(
+        this.#node.connector,
+        this.#target.address,
+        { type: frameTypes.write, body },
+        { clock: this.#node.clock, timeoutMs: this.#timeoutMs(), signal },
+      );
     } catch (error) {
       throw new CopyTargetError(this.#target, error);
     }
@@ -116,7 +123,11 @@ class ReplicaCopy {
     const stepBytes = packetDataBytes(chunkBytes);
     let sequence = 0;
     for (let offsetBytes = 0; offsetBytes < lengthBytes || sequence === 0; offsetBytes += stepBytes) {
-      while (!this.#failure && this.#unacknowledged.length > 0 && (this.#unacknowledged.length >= maxUnacknowledged || !budget.hasRoom(stepBytes))) {
+      while (
+        !this.#failure &&
+        this.#unacknowledged.length > 0 &&
+        (this.#unacknowledged.length >= maxUnacknowledged || !budget.hasRoom(stepBytes))
+      ) {
         await new Promise<void>((resolve) => (this.#wake = resolve));
       }
       if (this.#failure) throw this.#failure.error;
@@ -126,7 +137,10 @@ class ReplicaCopy {
       this.#unacknowledged.push({ endBytes, isLast });
       channel
         .write([frame])
-        .then(() => void (counters.sentBytes += endBytes - offsetBytes), () => {})
+        .then(
+          () => void (counters.sentBytes += endBytes - offsetBytes),
+          () => {},
+        )
         .finally(() => {
           buffers.give(buffer);
           budget.give(heldBytes);
@@ -136,7 +150,12 @@ class ReplicaCopy {
   }
 
   /** A packet whose bytes passed their checksums. Where the copy ends inside a chunk, with that chunk's checksum computed anew. */
-  async #readVerified(packet: { sequence: number; offsetBytes: number; endBytes: number; isLast: boolean }): Promise<{ buffer: Buffer; frame: Buffer; heldBytes: number }> {
+  async #readVerified(packet: {
+    sequence: number;
+    offsetBytes: number;
+    endBytes: number;
+    isLast: boolean;
+  }): Promise<{ buffer: Buffer; frame: Buffer; heldBytes: number }> {
     const { budget, buffers } = this.#node;
     const { chunkBytes, lengthBytes } = this.#reader;
     const { sequence, offsetBytes, endBytes, isLast } = packet;
@@ -149,10 +168,17 @@ class ReplicaCopy {
       const bad = findBadChunk(whole.data, whole.checksums, chunkBytes);
       if (bad >= 0) {
         this.#node.counters.checksumFailures++;
-        throw new ChecksumError(`${blockName(this.#order.block)}: the data differs from its checksum at byte ${offsetBytes + bad * chunkBytes}`, { blockId: this.#order.block.blockId });
+        throw new ChecksumError(
+          `${blockName(this.#order.block)}: the data differs from its checksum at byte ${offsetBytes + bad * chunkBytes}`,
+          { blockId: this.#order.block.blockId },
+        );
       }
       if (wholeBytes === endBytes - offsetBytes) return { buffer, frame: whole.frame, heldBytes };
-      return { buffer, frame: cutPacket(whole.frame, { data: whole.data, checksums: whole.checksums, chunkBytes, dataBytes: endBytes - offsetBytes }), heldBytes };
+      return {
+        buffer,
+        frame: cutPacket(whole.frame, { data: whole.data, checksums: whole.checksums, chunkBytes, dataBytes: endBytes - offsetBytes }),
+        heldBytes,
+      };
     } catch (error) {
       buffers.give(buffer);
       budget.give(heldBytes);
@@ -162,7 +188,7 @@ class ReplicaCopy {
 
   async #readAcks(channel: BlockChannel): Promise<void> {
     try {
-      for (let isDone = false; !isDone; ) {
+      for (let isDone = false; !isDone;) {
         const frame = await readWithin(channel, this.#node.clock, this.#timeoutMs());
         const ack = frame.type === frameTypes.ack ? decodeAck(frame.body) : undefined;
         frame.release();

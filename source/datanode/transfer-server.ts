@@ -31,7 +31,9 @@ export class TransferServer {
       answer = acceptance({ chunkBytes: 0, offsetBytes: 0, replicaLengthBytes: block.lengthBytes });
     } catch (error) {
       const reason = error instanceof CopyTargetError ? reasonOf(error) : error;
-      this.#node.logger.warn(`transfer of ${blockName(block)} to ${target.name}: ${error instanceof Error ? error.message : String(error)}`);
+      this.#node.logger.warn(
+        `transfer of ${blockName(block)} to ${target.name}: ${error instanceof Error ? error.message : String(error)}`,
+      );
       if (error instanceof ChecksumError) this.#node.onSuspect(block, error);
       answer = refusal(reason, error instanceof CopyTargetError ? target.datanodeUuid : this.#node.store.datanodeUuid);
     }

@@ -52,7 +52,9 @@ export interface BlockStore {
    * Removes a replica of this generation or an older one; it is not found from here on. `newer` if there is one of a newer generation,
    * which stays. Being written: its writer is stopped. Quarantined: removed. The space is given back a little later.
    */
-  invalidate(block: Pick<Block, 'blockId' | 'generationStamp'>): Promise<{ outcome: 'removed'; storageId: string } | { outcome: 'absent' | 'newer' }>;
+  invalidate(
+    block: Pick<Block, 'blockId' | 'generationStamp'>,
+  ): Promise<{ outcome: 'removed'; storageId: string } | { outcome: 'absent' | 'newer' }>;
   /** Reads a finalized replica wholly and compares it with its checksums. Changes nothing. */
   verify(block: Pick<Block, 'blockId' | 'generationStamp'>, signal?: AbortSignal): Promise<VerifyOutcome>;
   /** Puts a finalized replica of this generation aside: its bytes are kept and never served again. False if there is none. */

@@ -54,7 +54,7 @@ export class ChunkGrid {
     let filled = this.#endBytes % chunkBytes;
     const checksums = Buffer.allocUnsafe(4 * Math.floor((filled + data.length) / chunkBytes));
     let count = 0;
-    for (let at = 0; at < data.length; ) {
+    for (let at = 0; at < data.length;) {
       const take = Math.min(chunkBytes - filled, data.length - at);
       this.#tailCrc = crc32(data.subarray(at, at + take), filled === 0 ? 0 : this.#tailCrc);
       at += take;

@@ -3,17 +3,25 @@ import { type Logger, silentLogger } from '../base/log.js';
 import type { Random } from '../base/random.js';
 import { type Block, blockName } from '../protocol/block.js';
 import type { StorageReport } from '../protocol/datanode-protocol.js';
-import { ChecksumError, ClusterMismatchError, InputOutputError, NoSpaceError, ReplicaNotFoundError, StaleGenerationError, StorageDamagedError } from '../protocol/errors.js';
+import {
+  ChecksumError,
+  ClusterMismatchError,
+  InputOutputError,
+  NoSpaceError,
+  ReplicaNotFoundError,
+  StaleGenerationError,
+  StorageDamagedError,
+} from '../protocol/errors.js';
 import type { BlockStore, CreateReplica, RecoverReplica, ReplicaStatus, ReplicaWriter, VerifyOutcome } from './block-store.js';
 import { type Disk, isAbsent } from './disk.js';
 import { KeyedLock } from './keyed-lock.js';
 import { LocalReplicaReader } from './local-replica-reader.js';
-import { LocalReplicaWriter, type WriterHost } from './local-replica-writer.js';
+import { LocalReplicaWriter, type WriterHost, type WriterStart } from './local-replica-writer.js';
 import { Permits } from './permits.js';
 import { ReplicaBeingWritten } from './replica-being-written.js';
 import type { FinalizedReplica } from './replica-index.js';
 import { type Generation, replicaNotFound, ReplicaMap } from './replica-map.js';
-import { type CutSource, readMetaHeader, writeCutMeta } from './replica-recovery.js';
+import { takeOver } from './replica-takeover.js';
 import { storageError } from './storage-error.js';
 import { Volume } from './volume.js';
 import { readIdentity, type VolumeIdentity } from './volume-identity.js';
@@ -70,11 +78,19 @@ export class LocalBlockStore implements BlockStore, WriterHost {
     const volumes: Volume[] = [];
     try {
       for (const directory of directories) {
-        volumes.push(await Volume.open({ disk, directory, clock, logger, reservedBytes }, volumes.length, () => ({ ...owner, storageId: `DS-${random.id()}` })));
+        volumes.push(
+          await Volume.open({ disk, directory, clock, logger, reservedBytes }, volumes.length, () => ({
+            ...owner,
+            storageId: `DS-${random.id()}`,
+          })),
+        );
       }
       for (const { identity, directory } of volumes) {
         if (identity.datanodeUuid === owner.datanodeUuid && identity.clusterId === volumes[0]!.identity.clusterId) continue;
-        throw new StorageDamagedError(`${directory} and ${volumes[0]!.directory} belong to different data nodes or clusters; give the directories of one node`, { path: directory });
+        throw new StorageDamagedError(
+          `${directory} and ${volumes[0]!.directory} belong to different data nodes or clusters; give the directories of one node`,
+          { path: directory },
+        );
       }
       const store = new LocalBlockStore(options, volumes);
       await Promise.all(volumes.map((volume) => store.#scan(volume)));
@@ -94,7 +110,8 @@ export class LocalBlockStore implements BlockStore, WriterHost {
           const other = this.#replicas.getFinalized(block.blockId);
           // The same block in two directories: the newer generation is the replica.
           if (other && other.generationStamp >= block.generationStamp) return void orphans.push(this.#discardFinalizedFiles(volume, block));
-          if (other) orphans.push(this.#discardFinalizedFiles(this.#replicas.volumeOf(other), { ...block, generationStamp: other.generationStamp }));
+          if (other)
+            orphans.push(this.#discardFinalizedFiles(this.#replicas.volumeOf(other), { ...block, generationStamp: other.generationStamp }));
           this.#replicas.addFinalized(block, volume);
         },
         onBeingWritten: (replica) => {
@@ -119,7 +136,10 @@ export class LocalBlockStore implements BlockStore, WriterHost {
   async bindToCluster(clusterId: string): Promise<void> {
     for (const { directory, identity } of this.#volumes) {
       if (identity.clusterId === null || identity.clusterId === clusterId) continue;
-      throw new ClusterMismatchError(`${directory} belongs to cluster ${identity.clusterId}, the name node to ${clusterId}; nothing was touched. Start with another data directory, or with the name node of that cluster`, { path: directory });
+      throw new ClusterMismatchError(
+        `${directory} belongs to cluster ${identity.clusterId}, the name node to ${clusterId}; nothing was touched. Start with another data directory, or with the name node of that cluster`,
+        { path: directory },
+      );
     }
     for (const volume of this.#volumes) if (volume.identity.clusterId === null) await volume.bindToCluster(clusterId);
   }
@@ -130,15 +150,22 @@ export class LocalBlockStore implements BlockStore, WriterHost {
       const finalized = this.#replicas.getFinalized(blockId);
       const older = this.#replicas.beingWritten.get(blockId);
       for (const existing of [finalized, older]) {
-        if (existing && existing.generationStamp >= generationStamp) throw stale(`${blockName(request)} cannot be created: there is generation ${existing.generationStamp}`, blockId);
+        if (existing && existing.generationStamp >= generationStamp)
+          throw stale(`${blockName(request)} cannot be created: there is generation ${existing.generationStamp}`, blockId);
       }
       if (older) {
         await older.writer?.revoke(stale(`${blockName(older)} was given up for generation ${generationStamp}`, blockId));
         await this.discard(older);
       }
       const volume = this.#chooseVolume(request.storageId);
-      if (!(await volume.takeSpace(1))) throw new NoSpaceError(`${volume.directory}: only its reserve is left; free some space, or add a data node`, { blockId });
-      return this.#openWriter(new ReplicaBeingWritten({ ...request, volume }), 'create', { endBytes: 0, tailCrc: 0, tableCrc: 0, hasHeader: false, syncedSlot: undefined }, request);
+      if (!(await volume.takeSpace(1)))
+        throw new NoSpaceError(`${volume.directory}: only its reserve is left; free some space, or add a data node`, { blockId });
+      return this.#openWriter(
+        new ReplicaBeingWritten({ ...request, volume }),
+        'create',
+        { endBytes: 0, tailCrc: 0, tableCrc: 0, hasHeader: false, syncedSlot: undefined },
+        request,
+      );
     });
   }
 
@@ -148,56 +175,35 @@ export class LocalBlockStore implements BlockStore, WriterHost {
       const open = this.#replicas.beingWritten.get(blockId);
       const current = open?.isTemporary ? undefined : (open ?? this.#replicas.getFinalized(blockId));
       if (!current) throw replicaNotFound(request);
-      if (current.generationStamp >= generationStamp) throw stale(`${blockName(request)} is older than what there is, generation ${current.generationStamp}`, blockId);
-      if (current.generationStamp < previousGenerationStamp) throw stale(`${blockName(request)} cannot go on from generation ${current.generationStamp}: it missed ${previousGenerationStamp}`, blockId);
-      await open?.writer?.revoke(stale(`${blockName({ blockId, generationStamp: current.generationStamp })} was taken over by generation ${generationStamp}`, blockId));
+      if (current.generationStamp >= generationStamp)
+        throw stale(`${blockName(request)} is older than what there is, generation ${current.generationStamp}`, blockId);
+      if (current.generationStamp < previousGenerationStamp)
+        throw stale(
+          `${blockName(request)} cannot go on from generation ${current.generationStamp}: it missed ${previousGenerationStamp}`,
+          blockId,
+        );
+      await open?.writer?.revoke(
+        stale(
+          `${blockName({ blockId, generationStamp: current.generationStamp })} was taken over by generation ${generationStamp}`,
+          blockId,
+        ),
+      );
       if (open && this.#replicas.beingWritten.get(blockId) !== open) throw replicaNotFound(request);
-      if (current.lengthBytes < keepBytes) throw new InputOutputError(`${blockName(request)} has ${current.lengthBytes} bytes here, ${keepBytes} are to be kept`, { blockId });
+      if (current.lengthBytes < keepBytes)
+        throw new InputOutputError(`${blockName(request)} has ${current.lengthBytes} bytes here, ${keepBytes} are to be kept`, { blockId });
       try {
-        return await this.#takeOver(open ?? (current as FinalizedReplica), request);
+        const { replica, start } = await takeOver(this.#replicas, open ?? (current as FinalizedReplica), request);
+        return await this.#openWriter(replica, 'write', start, request);
       } catch (error) {
         throw storageError(error, `recovering ${blockName(request)}`, blockId);
       }
     });
   }
 
-  /** New checksum file first, then the data's move, then the old checksum file's end: the newest generation that is whole wins. */
-  async #takeOver(current: ReplicaBeingWritten | FinalizedReplica, request: RecoverReplica): Promise<ReplicaWriter> {
-    const { blockId, generationStamp, keepBytes, isDurable } = request;
-    const isOpen = current instanceof ReplicaBeingWritten;
-    const volume = isOpen ? current.volume : this.#replicas.volumeOf(current);
-    const source = isOpen ? sourceOfOpen(current) : await this.#sourceOfFinalized(blockId, current);
-    const replica = isOpen ? current : new ReplicaBeingWritten({ blockId, generationStamp, volume, isTemporary: false, chunkBytes: source.chunkBytes });
-    const { tailCrc, tableCrc } = await writeCutMeta(this.#disk, source, { metaPath: replica.metaPathOf(generationStamp), generationStamp, keepBytes, isDurable });
-    if (!isOpen) {
-      await this.#disk.rename({ source: source.dataPath, target: replica.dataPath });
-      this.#replicas.removeFinalized(blockId);
-      this.#replicas.beingWritten.set(blockId, replica);
-    }
-    replica.generationStamp = generationStamp;
-    replica.lengthBytes = replica.visibleLengthBytes = keepBytes;
-    replica.tailCrc = replica.visibleTailCrc = tailCrc;
-    volume.usedBytes += keepBytes - replica.usedBytes;
-    replica.usedBytes = keepBytes;
-    if (isDurable) await volume.syncDirectory(replica.directory);
-    await volume.discard(source.metaPath);
-    // Else the old checksum file could come back, when the new data is in its place again.
-    if (isDurable && !isOpen) await volume.syncDirectory(volume.finalizedDirectory(blockId));
-    const syncedSlot = isDurable && keepBytes % replica.chunkBytes !== 0 ? 0 : undefined;
-    return this.#openWriter(replica, 'write', { endBytes: keepBytes, tailCrc, tableCrc, hasHeader: true, syncedSlot }, request);
-  }
-
-  async #sourceOfFinalized(blockId: number, replica: FinalizedReplica): Promise<CutSource> {
-    const { generationStamp, lengthBytes } = replica;
-    const { data, meta } = this.#replicas.volumeOf(replica).finalizedPaths(blockId, generationStamp);
-    const header = await readMetaHeader(this.#disk, meta, { blockId, generationStamp });
-    return { blockId, chunkBytes: header.chunkBytes, dataPath: data, metaPath: meta, lengthBytes, tailCrc: undefined };
-  }
-
   async #openWriter(
     replica: ReplicaBeingWritten,
     mode: 'create' | 'write',
-    start: { endBytes: number; tailCrc: number; tableCrc: number; hasHeader: boolean; syncedSlot: number | undefined },
+    start: Omit<WriterStart, 'data' | 'meta'>,
     options: { isDurable: boolean },
   ): Promise<ReplicaWriter> {
     if (this.#isClosed) throw new InputOutputError('the block store is closed');
@@ -226,7 +232,11 @@ export class LocalBlockStore implements BlockStore, WriterHost {
     const usable = this.#volumes.filter((volume) => volume.failure === undefined && (storageId === '' || volume.storageId === storageId));
     if (usable.length === 0) {
       const failed = this.#volumes.find((volume) => volume.failure !== undefined);
-      throw new InputOutputError(failed ? `${failed.directory} takes no more writes: ${failed.failure}` : `this data node has no storage ${storageId}; its directory was replaced`);
+      throw new InputOutputError(
+        failed
+          ? `${failed.directory} takes no more writes: ${failed.failure}`
+          : `this data node has no storage ${storageId}; its directory was replaced`,
+      );
     }
     return usable.reduce((best, volume) => (volume.remainingBytes > best.remainingBytes ? volume : best));
   }
@@ -237,7 +247,8 @@ export class LocalBlockStore implements BlockStore, WriterHost {
     return this.#locks.run(blockId, async () => {
       if (writer.failure) throw writer.failure;
       const older = this.#replicas.getFinalized(blockId);
-      if (older && older.generationStamp >= generationStamp) throw stale(`${blockName(replica)} is not needed: there is generation ${older.generationStamp}`, blockId);
+      if (older && older.generationStamp >= generationStamp)
+        throw stale(`${blockName(replica)} is not needed: there is generation ${older.generationStamp}`, blockId);
       await writer.completeFiles();
       await volume.makeFinalizedDirectory(blockId);
       if (older) {
@@ -264,7 +275,8 @@ export class LocalBlockStore implements BlockStore, WriterHost {
     const paths = [replica.dataPath, replica.metaPath];
     // A finalize that failed half-way left files there.
     if (!this.#replicas.getFinalized(blockId)) paths.push(...Object.values(volume.finalizedPaths(blockId, generationStamp)));
-    for (const path of paths) await volume.discard(path).catch((error: unknown) => this.#logger.warn(`${path} cannot be deleted: ${String(error)}`));
+    for (const path of paths)
+      await volume.discard(path).catch((error: unknown) => this.#logger.warn(`${path} cannot be deleted: ${String(error)}`));
     volume.usedBytes -= replica.usedBytes;
     replica.usedBytes = 0;
     if (this.#replicas.beingWritten.get(blockId) === replica) this.#replicas.beingWritten.delete(blockId);
@@ -285,7 +297,8 @@ export class LocalBlockStore implements BlockStore, WriterHost {
         } catch (error) {
           if (!isAbsent(error)) throw storageError(error, `opening ${blockName(block)}`, block.blockId);
           // It may have been finalized, or deleted, since we looked.
-          if (attempt === 3) throw new ChecksumError(`${blockName(block)}: its files are missing`, { blockId: block.blockId, cause: error });
+          if (attempt === 3)
+            throw new ChecksumError(`${blockName(block)}: its files are missing`, { blockId: block.blockId, cause: error });
         }
       }
     } catch (error) {
@@ -365,8 +378,13 @@ export class LocalBlockStore implements BlockStore, WriterHost {
       this.#logger.warn(`${blockName(block)} in ${volume.directory} is quarantined: ${reason}`);
       this.#replicas.removeFinalized(blockId);
       const { data, meta } = volume.finalizedPaths(blockId, replica.generationStamp);
-      await quarantineFiles(volume, [data, meta]).catch((error: unknown) => this.#logger.error(`${data} cannot be moved to the quarantine`, error));
-      this.#replicas.quarantined.set(blockId, { block: { blockId, generationStamp: replica.generationStamp, lengthBytes: replica.lengthBytes }, volume });
+      await quarantineFiles(volume, [data, meta]).catch((error: unknown) =>
+        this.#logger.error(`${data} cannot be moved to the quarantine`, error),
+      );
+      this.#replicas.quarantined.set(blockId, {
+        block: { blockId, generationStamp: replica.generationStamp, lengthBytes: replica.lengthBytes },
+        volume,
+      });
       return true;
     });
   }
@@ -405,11 +423,6 @@ export class LocalBlockStore implements BlockStore, WriterHost {
     this.#replicas.quarantined.delete(blockId);
     for (const path of aside.volume.quarantinedPaths(blockId, aside.block.generationStamp)) await aside.volume.discard(path);
   }
-}
-
-function sourceOfOpen(replica: ReplicaBeingWritten): CutSource {
-  const { blockId, chunkBytes, dataPath, metaPath, lengthBytes, tailCrc } = replica;
-  return { blockId, chunkBytes, dataPath, metaPath, lengthBytes, tailCrc };
 }
 
 function stale(message: string, blockId: number): Error {

@@ -36,7 +36,13 @@ export class LocalReplicaReader implements ReplicaReader {
   readonly #onClose: () => void;
   #isClosed = false;
 
-  private constructor(target: ReaderTarget, files: { data: DiskFile; meta: DiskFile }, header: MetaHeader, begin: Buffer, onClose: () => void) {
+  private constructor(
+    target: ReaderTarget,
+    files: { data: DiskFile; meta: DiskFile },
+    header: MetaHeader,
+    begin: Buffer,
+    onClose: () => void,
+  ) {
     this.#target = target;
     this.#header = header;
     this.#data = files.data;
@@ -71,13 +77,22 @@ export class LocalReplicaReader implements ReplicaReader {
   async read({ offsetBytes, data, checksums }: { offsetBytes: number; data: Uint8Array; checksums: Buffer }): Promise<void> {
     const { chunkBytes, lengthBytes } = this;
     const endBytes = offsetBytes + data.length;
-    assert(offsetBytes % chunkBytes === 0 && (endBytes % chunkBytes === 0 || endBytes === lengthBytes) && endBytes <= lengthBytes, 'a read covers whole chunks of the replica');
+    assert(
+      offsetBytes % chunkBytes === 0 && (endBytes % chunkBytes === 0 || endBytes === lengthBytes) && endBytes <= lengthBytes,
+      'a read covers whole chunks of the replica',
+    );
     assert(checksums.length === 4 * chunkCount(data.length, chunkBytes), 'there is room for a checksum a chunk');
-    const results = await Promise.allSettled([this.#data.read(data, offsetBytes), this.#readChecksums(offsetBytes / chunkBytes, checksums)]);
-    for (const result of results) if (result.status === 'rejected') throw storageError(result.reason, `reading ${blockName(this.#target)}`, this.#target.blockId);
-    if ((results[0] as PromiseFulfilledResult<number>).value < data.length) throw damaged(this.#target, 'the data file is shorter than the replica');
+    const results = await Promise.allSettled([
+      this.#data.read(data, offsetBytes),
+      this.#readChecksums(offsetBytes / chunkBytes, checksums),
+    ]);
+    for (const result of results)
+      if (result.status === 'rejected') throw storageError(result.reason, `reading ${blockName(this.#target)}`, this.#target.blockId);
+    if ((results[0] as PromiseFulfilledResult<number>).value < data.length)
+      throw damaged(this.#target, 'the data file is shorter than the replica');
     const { visible } = this.#target;
-    if (visible && endBytes === lengthBytes && lengthBytes % chunkBytes !== 0) checksums.writeUInt32BE(visible.tailCrc, checksums.length - 4);
+    if (visible && endBytes === lengthBytes && lengthBytes % chunkBytes !== 0)
+      checksums.writeUInt32BE(visible.tailCrc, checksums.length - 4);
   }
 
   async #readChecksums(firstChunk: number, target: Buffer): Promise<void> {
@@ -89,7 +104,8 @@ export class LocalReplicaReader implements ReplicaReader {
     const count = await this.#meta.read(target, at);
     // The tail of a replica being written is not in the table.
     const missing = target.length - count;
-    if (missing > 0 && !(this.#target.visible && missing <= 4)) throw damaged(this.#target, 'the checksum file is shorter than its replica needs');
+    if (missing > 0 && !(this.#target.visible && missing <= 4))
+      throw damaged(this.#target, 'the checksum file is shorter than its replica needs');
   }
 
   /** Undefined if all bytes match their checksums, else what is wrong. Throws what reading throws. */
@@ -112,7 +128,8 @@ export class LocalReplicaReader implements ReplicaReader {
       if (bad >= 0) badChunk = offsetBytes / chunkBytes + bad;
     }
     const isTableGood = this.#target.visible !== undefined || checksumsCrc === this.#header.checksumsCrc;
-    if (!isTableGood) return badChunk < 0 ? 'the checksum file is damaged (the data passes)' : `the checksum file is damaged (chunk ${badChunk} differs)`;
+    if (!isTableGood)
+      return badChunk < 0 ? 'the checksum file is damaged (the data passes)' : `the checksum file is damaged (chunk ${badChunk} differs)`;
     return badChunk < 0 ? undefined : `the data differs from its checksum in chunk ${badChunk}, at byte ${badChunk * chunkBytes}`;
   }
 

@@ -124,7 +124,12 @@ export class LocalReplicaWriter implements RevocableWriter {
     assert(packet.offsetBytes === this.#grid.endBytes, 'packets of a replica follow each other');
     const step = this.#grid.append(packet.data, packet);
     this.#tableCrc = crc32(step.checksums, this.#tableCrc);
-    const boundary: Boundary = { endBytes: step.endBytes, tailCrc: step.tailCrc, isWritten: false, isDeferred: packet.isLast && packet.data.length > 0 };
+    const boundary: Boundary = {
+      endBytes: step.endBytes,
+      tailCrc: step.tailCrc,
+      isWritten: false,
+      isDeferred: packet.isLast && packet.data.length > 0,
+    };
     this.#boundaries.push(boundary);
     if (packet.isLast) this.#lastChecksums = { firstChunk: step.firstChunk, bytes: Buffer.from(step.checksums) };
     const earlier = this.#writes;
@@ -149,7 +154,9 @@ export class LocalReplicaWriter implements RevocableWriter {
     if (data.length > 0) {
       if (!(await volume.takeSpace(data.length))) {
         await Promise.allSettled(writes);
-        throw new NoSpaceError(`${volume.directory}: only its reserve is left; free some space, or add a data node`, { blockId: this.blockId });
+        throw new NoSpaceError(`${volume.directory}: only its reserve is left; free some space, or add a data node`, {
+          blockId: this.blockId,
+        });
       }
       volume.usedBytes += data.length;
       this.replica.usedBytes += data.length;
@@ -159,7 +166,8 @@ export class LocalReplicaWriter implements RevocableWriter {
     if (isLast || step.endBytes % this.chunkBytes === 0) return;
     // The slot may speak only of bytes that are there, since it overwrites what vouched for earlier, acknowledged ones.
     await earlier;
-    if (!this.#failure) await this.#meta.write(encodeTailSlot({ lengthBytes: step.endBytes, crc: step.tailCrc }), tailSlotAt(this.#scratchSlot()));
+    if (!this.#failure)
+      await this.#meta.write(encodeTailSlot({ lengthBytes: step.endBytes, crc: step.tailCrc }), tailSlotAt(this.#scratchSlot()));
   }
 
   #scratchSlot(): number {
@@ -191,7 +199,7 @@ export class LocalReplicaWriter implements RevocableWriter {
 
   async sync(): Promise<void> {
     // Until nothing is on its way, so that the tail slot is that of the length that is promised.
-    for (let writes: unknown; writes !== this.#writes; ) {
+    for (let writes: unknown; writes !== this.#writes;) {
       writes = this.#writes;
       await this.#writes;
       await this.#syncing?.catch(() => {});

@@ -27,7 +27,9 @@ class NodeFile implements DiskFile {
   async read(target: Uint8Array, positionBytes: number): Promise<number> {
     let done = 0;
     while (done < target.length) {
-      const count = await call<number>((callback) => fs.read(this.#descriptor, target, done, target.length - done, positionBytes + done, callback));
+      const count = await call<number>((callback) =>
+        fs.read(this.#descriptor, target, done, target.length - done, positionBytes + done, callback),
+      );
       if (count === 0) break;
       done += count;
     }
@@ -37,7 +39,9 @@ class NodeFile implements DiskFile {
   async write(bytes: Uint8Array, positionBytes: number): Promise<void> {
     let done = 0;
     while (done < bytes.length) {
-      done += await call<number>((callback) => fs.write(this.#descriptor, bytes, done, bytes.length - done, positionBytes + done, callback));
+      done += await call<number>((callback) =>
+        fs.write(this.#descriptor, bytes, done, bytes.length - done, positionBytes + done, callback),
+      );
     }
   }
 

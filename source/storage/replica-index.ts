@@ -128,7 +128,12 @@ class Page {
     this.#lengths = new Float64Array(size);
     this.#volumes = new Uint8Array(size);
     keys.forEach((key, slot) => {
-      if (key !== empty) this.#put(this.#find(key), key, { generationStamp: generationStamps[slot]!, lengthBytes: lengths[slot]!, volumeIndex: volumes[slot]! });
+      if (key !== empty)
+        this.#put(this.#find(key), key, {
+          generationStamp: generationStamps[slot]!,
+          lengthBytes: lengths[slot]!,
+          volumeIndex: volumes[slot]!,
+        });
     });
   }
 }

@@ -54,7 +54,12 @@ export class ReplicaMap {
     }
     if (finalized) {
       const { generationStamp, lengthBytes } = finalized;
-      return { block: { blockId, generationStamp, lengthBytes }, storageId: this.volumeOf(finalized).storageId, state: 'finalized', visibleLengthBytes: lengthBytes };
+      return {
+        block: { blockId, generationStamp, lengthBytes },
+        storageId: this.volumeOf(finalized).storageId,
+        state: 'finalized',
+        visibleLengthBytes: lengthBytes,
+      };
     }
     const aside = this.quarantined.get(blockId);
     return aside && { block: aside.block, storageId: aside.volume.storageId, state: 'quarantined', visibleLengthBytes: 0 };
@@ -88,7 +93,8 @@ export class ReplicaMap {
       return { blockId, generationStamp, storageId: volume.storageId, dataPath: data, metaPath: meta, visible: undefined };
     }
     const other = finalized ?? open;
-    if (other) throw new StaleGenerationError(`${blockName(block)} is asked for, this node has generation ${other.generationStamp}`, { blockId });
+    if (other)
+      throw new StaleGenerationError(`${blockName(block)} is asked for, this node has generation ${other.generationStamp}`, { blockId });
     throw replicaNotFound(block);
   }
 

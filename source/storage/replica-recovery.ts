@@ -2,7 +2,15 @@ import { crc32 } from '../base/checksum.js';
 import { blockName } from '../protocol/block.js';
 import { ChecksumError } from '../protocol/errors.js';
 import type { Disk, DiskFile } from './disk.js';
-import { checksumAt, decodeMetaHeader, decodeTailSlots, encodeMetaHeader, encodeTailSlots, type MetaHeader, metaHeaderBytes } from './replica-meta.js';
+import {
+  checksumAt,
+  decodeMetaHeader,
+  decodeTailSlots,
+  encodeMetaHeader,
+  encodeTailSlots,
+  type MetaHeader,
+  metaHeaderBytes,
+} from './replica-meta.js';
 
 /** What of a replica passes its checksums, and the checksums. */
 export interface VerifiedPrefix {
@@ -28,7 +36,11 @@ const readBytes = 1024 * 1024;
  * Finds, after a crash, the longest prefix of a replica being written that its checksums vouch for: complete chunks by the table, and
  * then the end by a tail slot. Undefined if the checksum file cannot be believed.
  */
-export async function verifyPrefix(disk: Disk, paths: { data: string; meta: string }, identity: { blockId: number; generationStamp: number }): Promise<{ header: MetaHeader; prefix: VerifiedPrefix } | undefined> {
+export async function verifyPrefix(
+  disk: Disk,
+  paths: { data: string; meta: string },
+  identity: { blockId: number; generationStamp: number },
+): Promise<{ header: MetaHeader; prefix: VerifiedPrefix } | undefined> {
   const meta = await readWhole(disk, paths.meta);
   const header = decodeMetaHeader(meta, identity);
   if (typeof header === 'string') return undefined;
@@ -50,7 +62,13 @@ async function verifyData(data: DiskFile, meta: Buffer, header: MetaHeader): Pro
     const expected = at + 4 <= meta.length ? meta.readUInt32BE(at) : undefined;
     if (end.length === chunkBytes && expected !== undefined && crc32(end) === expected) continue;
     // A finalized table has its short last chunk in it; one being written has it in a slot.
-    if (header.state === 'finalized' && start + end.length === header.lengthBytes && end.length > 0 && expected !== undefined && crc32(end) === expected) {
+    if (
+      header.state === 'finalized' &&
+      start + end.length === header.lengthBytes &&
+      end.length > 0 &&
+      expected !== undefined &&
+      crc32(end) === expected
+    ) {
       return { lengthBytes: header.lengthBytes, tailCrc: expected };
     }
     for (const { lengthBytes, crc } of decodeTailSlots(meta)) {
@@ -101,12 +119,19 @@ async function cutChunk(disk: Disk, replica: CutSource, keepBytes: number): Prom
     await readExactly(disk, replica.metaPath, stored, checksumAt(index), replica);
     expected = stored.readUInt32BE(0);
   }
-  if (crc32(chunk) !== expected) throw new ChecksumError(`${blockName(replica)}: the data differs from its checksum in chunk ${index}, where it is to be cut`, { blockId: replica.blockId });
+  if (crc32(chunk) !== expected)
+    throw new ChecksumError(`${blockName(replica)}: the data differs from its checksum in chunk ${index}, where it is to be cut`, {
+      blockId: replica.blockId,
+    });
   return crc32(chunk.subarray(0, keepBytes - start));
 }
 
 /** ChecksumError if the file does not belong to `identity`, or is damaged. */
-export async function readMetaHeader(disk: Disk, path: string, identity: { blockId: number; generationStamp: number }): Promise<MetaHeader> {
+export async function readMetaHeader(
+  disk: Disk,
+  path: string,
+  identity: { blockId: number; generationStamp: number },
+): Promise<MetaHeader> {
   const bytes = Buffer.allocUnsafe(metaHeaderBytes);
   await readExactly(disk, path, bytes, 0, identity);
   const header = decodeMetaHeader(bytes, identity);
@@ -117,7 +142,8 @@ export async function readMetaHeader(disk: Disk, path: string, identity: { block
 async function readExactly(disk: Disk, path: string, target: Buffer, positionBytes: number, replica: { blockId: number }): Promise<void> {
   const file = await disk.open(path, 'read');
   try {
-    if ((await file.read(target, positionBytes)) < target.length) throw new ChecksumError(`${blockName(replica)}: ${path} is shorter than it should be`, { blockId: replica.blockId });
+    if ((await file.read(target, positionBytes)) < target.length)
+      throw new ChecksumError(`${blockName(replica)}: ${path} is shorter than it should be`, { blockId: replica.blockId });
   } finally {
     await file.close();
   }
@@ -127,7 +153,7 @@ async function readWhole(disk: Disk, path: string): Promise<Buffer> {
   const file = await disk.open(path, 'read');
   try {
     const pieces: Buffer[] = [];
-    for (let position = 0; ; ) {
+    for (let position = 0; ;) {
       const piece = Buffer.allocUnsafe(position === 0 ? metaHeaderBytes + 4096 : readBytes);
       const count = await file.read(piece, position);
       pieces.push(piece.subarray(0, count));

@@ -38,12 +38,18 @@ export async function readIdentity(disk: Disk, directory: string): Promise<Volum
     }
   } catch (error) {
     if (isAbsent(error)) return undefined;
-    throw new StorageDamagedError(`${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`, { path, cause: error });
+    throw new StorageDamagedError(`${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`, {
+      path,
+      cause: error,
+    });
   }
   const first = /^(\S+) (\d+)\n/.exec(text);
   if (first?.[1] !== magic) throw damaged(path, `it does not begin with "${magic}"`);
   if (Number(first[2]) !== formatVersion) {
-    throw new VersionMismatchError(`${path} has format version ${first[2]}, this program reads ${formatVersion}: use the version of dfsh that wrote it`, { path });
+    throw new VersionMismatchError(
+      `${path} has format version ${first[2]}, this program reads ${formatVersion}: use the version of dfsh that wrote it`,
+      { path },
+    );
   }
   const body = /^(.*\n)checksum=([0-9a-f]{8})\n$/s.exec(text);
   if (!body || crc32(Buffer.from(body[1]!)) !== Number.parseInt(body[2]!, 16)) throw damaged(path, 'its checksum is wrong');
@@ -76,6 +82,9 @@ export async function isUnused(disk: Disk, directory: string): Promise<boolean> 
 }
 
 function damaged(path: string, reason: string): StorageDamagedError {
-  return new StorageDamagedError(`${path} is damaged: ${reason}; nothing was touched. Restore it, or move the directory away to start empty`, { path });
+  return new StorageDamagedError(
+    `${path} is damaged: ${reason}; nothing was touched. Restore it, or move the directory away to start empty`,
+    { path },
+  );
 }
 type StorageDamagedError = InstanceType<typeof StorageDamagedError>;

@@ -44,7 +44,14 @@ export async function scanVolume(volume: Volume, result: ScanResult, logger: Log
   volume.emptyTrash();
 }
 
-async function scanFinalized(volume: Volume, directory: string, blockId: number, found: Found, rbw: Map<number, Found>, logger: Logger): Promise<Block | undefined> {
+async function scanFinalized(
+  volume: Volume,
+  directory: string,
+  blockId: number,
+  found: Found,
+  rbw: Map<number, Found>,
+  logger: Logger,
+): Promise<Block | undefined> {
   const dataPath = join(directory, dataName(blockId));
   const metaPaths = found.generationStamps.map((generationStamp) => join(directory, metaName(blockId, generationStamp)));
   if (directory !== volume.finalizedDirectory(blockId)) {
@@ -74,22 +81,37 @@ async function scanFinalized(volume: Volume, directory: string, blockId: number,
     return undefined;
   }
   const lengthBytes = await volume.disk.readSize(dataPath);
-  const generationStamp = found.generationStamps.length === 1 ? found.generationStamps[0]! : await chooseGeneration(volume, directory, blockId, found.generationStamps, lengthBytes);
+  const generationStamp =
+    found.generationStamps.length === 1
+      ? found.generationStamps[0]!
+      : await chooseGeneration(volume, directory, blockId, found.generationStamps, lengthBytes);
   if (generationStamp === undefined) {
     logger.warn(`${dataPath} has no checksum file of its own: quarantined`);
     await quarantineFiles(volume, [dataPath, ...metaPaths]);
     return undefined;
   }
-  for (const stamp of found.generationStamps) if (stamp !== generationStamp) await volume.discard(join(directory, metaName(blockId, stamp)));
+  for (const stamp of found.generationStamps)
+    if (stamp !== generationStamp) await volume.discard(join(directory, metaName(blockId, stamp)));
   return { blockId, generationStamp, lengthBytes };
 }
 
 /** Of several checksum files (the end of a replacement was lost) the newest that fits the data. */
-async function chooseGeneration(volume: Volume, directory: string, blockId: number, generationStamps: number[], lengthBytes: number): Promise<number | undefined> {
+async function chooseGeneration(
+  volume: Volume,
+  directory: string,
+  blockId: number,
+  generationStamps: number[],
+  lengthBytes: number,
+): Promise<number | undefined> {
   for (const generationStamp of [...generationStamps].sort((a, b) => b - a)) {
     const paths = { data: join(directory, dataName(blockId)), meta: join(directory, metaName(blockId, generationStamp)) };
     const verified = await verifyPrefix(volume.disk, paths, { blockId, generationStamp });
-    if (verified?.header.state === 'finalized' && verified.prefix.lengthBytes === lengthBytes && verified.header.lengthBytes === lengthBytes) return generationStamp;
+    if (
+      verified?.header.state === 'finalized' &&
+      verified.prefix.lengthBytes === lengthBytes &&
+      verified.header.lengthBytes === lengthBytes
+    )
+      return generationStamp;
   }
   return undefined;
 }
@@ -98,7 +120,14 @@ async function moveBack(volume: Volume, path: string): Promise<void> {
   await volume.disk.rename({ source: path, target: join(volume.folder('rbw'), basename(path)) });
 }
 
-async function scanBeingWritten(volume: Volume, blockId: number, found: Found, finalizedStamp: number, result: ScanResult, logger: Logger): Promise<void> {
+async function scanBeingWritten(
+  volume: Volume,
+  blockId: number,
+  found: Found,
+  finalizedStamp: number,
+  result: ScanResult,
+  logger: Logger,
+): Promise<void> {
   const directory = volume.folder('rbw');
   const dataPath = join(directory, dataName(blockId));
   const stamps = [...found.generationStamps].sort((a, b) => b - a);
@@ -116,7 +145,9 @@ async function scanBeingWritten(volume: Volume, blockId: number, found: Found, f
     for (const older of stamps.toSpliced(index, 1)) await volume.discard(metaPathOf(older));
     const sizeBytes = await volume.disk.readSize(dataPath);
     if (sizeBytes > prefix.lengthBytes) {
-      logger.info(`${blockName({ blockId, generationStamp })} was being written: ${prefix.lengthBytes} of ${sizeBytes} bytes are verified and kept`);
+      logger.info(
+        `${blockName({ blockId, generationStamp })} was being written: ${prefix.lengthBytes} of ${sizeBytes} bytes are verified and kept`,
+      );
       await truncate(volume, dataPath, prefix.lengthBytes);
     }
     const replica = new ReplicaBeingWritten({ blockId, generationStamp, volume, isTemporary: false, chunkBytes: header.chunkBytes });
@@ -144,7 +175,11 @@ async function scanQuarantine(volume: Volume, result: ScanResult): Promise<void>
   for (const [blockId, { hasData, generationStamps }] of await readPairs(volume, volume.folder('quarantine'))) {
     const generationStamp = Math.max(0, ...generationStamps);
     if (!hasData || generationStamp === 0) continue;
-    result.onQuarantined({ blockId, generationStamp, lengthBytes: await volume.disk.readSize(join(volume.folder('quarantine'), dataName(blockId))) });
+    result.onQuarantined({
+      blockId,
+      generationStamp,
+      lengthBytes: await volume.disk.readSize(join(volume.folder('quarantine'), dataName(blockId))),
+    });
   }
 }
 
@@ -158,7 +193,8 @@ export async function quarantineFiles(volume: Volume, paths: string[]): Promise<
 }
 
 async function discardAll(volume: Volume, directory: string): Promise<void> {
-  for (const { name, isDirectory } of await volume.disk.readDirectory(directory)) if (!isDirectory) await volume.discard(join(directory, name));
+  for (const { name, isDirectory } of await volume.disk.readDirectory(directory))
+    if (!isDirectory) await volume.discard(join(directory, name));
 }
 
 async function readPairs(volume: Volume, directory: string): Promise<Map<number, Found>> {

@@ -68,7 +68,10 @@ export class Volume {
       let identity = await readIdentity(disk, directory);
       if (!identity) {
         if (!(await isUnused(disk, directory))) {
-          throw new StorageDamagedError(`${directory} holds files but no VERSION: it is no storage directory of dfsh, or a damaged one; nothing was touched. Give an empty one`, { path: directory });
+          throw new StorageDamagedError(
+            `${directory} holds files but no VERSION: it is no storage directory of dfsh, or a damaged one; nothing was touched. Give an empty one`,
+            { path: directory },
+          );
         }
         identity = newIdentity();
         await writeIdentity(disk, directory, identity);

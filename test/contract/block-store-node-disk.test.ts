@@ -20,7 +20,12 @@ blockStoreContract('local directories', async (_t, run) => {
         return (store = await open());
       },
       damage: async ({ blockId, generationStamp }, file, offset) => {
-        const path = join(directory, 'current', finalizedSubdirectory(blockId), file === 'data' ? dataName(blockId) : metaName(blockId, generationStamp));
+        const path = join(
+          directory,
+          'current',
+          finalizedSubdirectory(blockId),
+          file === 'data' ? dataName(blockId) : metaName(blockId, generationStamp),
+        );
         const bytes = await readFile(path);
         bytes[offset]! ^= 0x10;
         await writeFile(path, bytes);

@@ -7,7 +7,8 @@ import { SimulatedDisk } from '../helpers/simulated-disk.js';
 
 blockStoreContract('a simulated disk', async (_t, run) => {
   const disk = new SimulatedDisk();
-  const open = () => LocalBlockStore.open({ disk: disk.mount(), directories: ['/data'], clock: new ManualClock(), random: seededRandom(1) });
+  const open = () =>
+    LocalBlockStore.open({ disk: disk.mount(), directories: ['/data'], clock: new ManualClock(), random: seededRandom(1) });
   let store = await open();
   await run({
     store,
@@ -16,7 +17,9 @@ blockStoreContract('a simulated disk', async (_t, run) => {
       return (store = await open());
     },
     damage: async ({ blockId, generationStamp }, file, offset) => {
-      disk.bytes(`/data/current/${finalizedSubdirectory(blockId)}/${file === 'data' ? dataName(blockId) : metaName(blockId, generationStamp)}`)[offset]! ^= 0x10;
+      disk.bytes(
+        `/data/current/${finalizedSubdirectory(blockId)}/${file === 'data' ? dataName(blockId) : metaName(blockId, generationStamp)}`,
+      )[offset]! ^= 0x10;
     },
   });
   await store.close();

@@ -1,5 +1,11 @@
 import test, { type ExecutionContext } from 'ava';
-import { ChecksumError, ClusterMismatchError, InputOutputError, ReplicaNotFoundError, StaleGenerationError } from '../../source/protocol/errors.js';
+import {
+  ChecksumError,
+  ClusterMismatchError,
+  InputOutputError,
+  ReplicaNotFoundError,
+  StaleGenerationError,
+} from '../../source/protocol/errors.js';
 import type { BlockStore, CreateReplica, ReplicaWriter } from '../../source/storage/block-store.js';
 import { appendAll, chunkChecksums, content, packetOf, readVerified } from './replica-content.js';
 
@@ -20,14 +26,26 @@ function request(blockId: number, generationStamp: number, more: Partial<CreateR
 }
 
 /** A finalized replica of `bytes`. */
-async function put(store: BlockStore, blockId: number, generationStamp: number, bytes: Buffer, more: Partial<CreateReplica> = {}): Promise<void> {
+async function put(
+  store: BlockStore,
+  blockId: number,
+  generationStamp: number,
+  bytes: Buffer,
+  more: Partial<CreateReplica> = {},
+): Promise<void> {
   const writer = await store.create(request(blockId, generationStamp, more));
   await appendAll(writer, bytes, { chunkBytes, packetBytes, isLast: true });
   await writer.finalize();
 }
 
 /** One being written, acknowledged up to its end; its writer still there. */
-async function begin(store: BlockStore, blockId: number, generationStamp: number, bytes: Buffer, step = packetBytes): Promise<ReplicaWriter> {
+async function begin(
+  store: BlockStore,
+  blockId: number,
+  generationStamp: number,
+  bytes: Buffer,
+  step = packetBytes,
+): Promise<ReplicaWriter> {
   const writer = await store.create(request(blockId, generationStamp));
   await appendAll(writer, bytes, { chunkBytes, packetBytes: step });
   writer.acknowledge(bytes.length);
@@ -35,8 +53,12 @@ async function begin(store: BlockStore, blockId: number, generationStamp: number
 }
 
 /** The sentences of block-store.ts, each as a test. */
-export function blockStoreContract(name: string, withStore: (t: ExecutionContext, run: (fixture: StoreFixture) => Promise<void>) => Promise<void>): void {
-  const contract = (title: string, run: (t: ExecutionContext, fixture: StoreFixture) => Promise<void>) => test(`${name}: ${title}`, (t) => withStore(t, (fixture) => run(t, fixture)));
+export function blockStoreContract(
+  name: string,
+  withStore: (t: ExecutionContext, run: (fixture: StoreFixture) => Promise<void>) => Promise<void>,
+): void {
+  const contract = (title: string, run: (t: ExecutionContext, fixture: StoreFixture) => Promise<void>) =>
+    test(`${name}: ${title}`, (t) => withStore(t, (fixture) => run(t, fixture)));
 
   for (const lengthBytes of [0, 1, 63, 64, 65, 255, 256, 257, 1000]) {
     contract(`a replica of ${lengthBytes} bytes comes back as it was written, after a restart too`, async (t, { store, reopen }) => {
@@ -90,7 +112,12 @@ export function blockStoreContract(name: string, withStore: (t: ExecutionContext
     const reader = await store.openReader({ blockId: 1, generationStamp: 9 });
     t.is(reader.lengthBytes, 1000);
     t.is(reader.chunkBytes, chunkBytes);
-    for (const [offsetBytes, length] of [[0, 64], [64, 128], [640, 360], [960, 40]] as const) {
+    for (const [offsetBytes, length] of [
+      [0, 64],
+      [64, 128],
+      [640, 360],
+      [960, 40],
+    ] as const) {
       const data = Buffer.alloc(length);
       const checksums = Buffer.alloc(4 * Math.ceil(length / chunkBytes));
       await reader.read({ offsetBytes, data, checksums });
@@ -182,7 +209,11 @@ export function blockStoreContract(name: string, withStore: (t: ExecutionContext
     await writer.close();
     t.deepEqual([...store.abandonedReplicas()], [{ blockId: 1, generationStamp: 9, lengthBytes: 300 }]);
     const again = await reopen();
-    t.deepEqual([...again.abandonedReplicas()], [{ blockId: 1, generationStamp: 9, lengthBytes: 300 }], 'what was acknowledged survives the process');
+    t.deepEqual(
+      [...again.abandonedReplicas()],
+      [{ blockId: 1, generationStamp: 9, lengthBytes: 300 }],
+      'what was acknowledged survives the process',
+    );
     const next = await again.recover({ blockId: 1, generationStamp: 10, previousGenerationStamp: 9, keepBytes: 300, isDurable: true });
     t.is(next.receivedBytes, 300);
     await appendAll(next, bytes, { chunkBytes, packetBytes, isLast: true });
@@ -222,20 +253,35 @@ export function blockStoreContract(name: string, withStore: (t: ExecutionContext
   contract('recovery refuses what does not rise, what missed a generation, and what is too short', async (t, { store }) => {
     const bytes = content(1, 100);
     const writer = await begin(store, 1, 9, bytes);
-    await t.throwsAsync(store.recover({ blockId: 1, generationStamp: 9, keepBytes: 0, isDurable: true }), { instanceOf: StaleGenerationError });
-    await t.throwsAsync(store.recover({ blockId: 1, generationStamp: 8, keepBytes: 0, isDurable: true }), { instanceOf: StaleGenerationError });
-    await t.throwsAsync(store.recover({ blockId: 1, generationStamp: 12, previousGenerationStamp: 10, keepBytes: 0, isDurable: true }), { instanceOf: StaleGenerationError });
-    await t.throwsAsync(store.recover({ blockId: 2, generationStamp: 12, keepBytes: 0, isDurable: true }), { instanceOf: ReplicaNotFoundError });
+    await t.throwsAsync(store.recover({ blockId: 1, generationStamp: 9, keepBytes: 0, isDurable: true }), {
+      instanceOf: StaleGenerationError,
+    });
+    await t.throwsAsync(store.recover({ blockId: 1, generationStamp: 8, keepBytes: 0, isDurable: true }), {
+      instanceOf: StaleGenerationError,
+    });
+    await t.throwsAsync(store.recover({ blockId: 1, generationStamp: 12, previousGenerationStamp: 10, keepBytes: 0, isDurable: true }), {
+      instanceOf: StaleGenerationError,
+    });
+    await t.throwsAsync(store.recover({ blockId: 2, generationStamp: 12, keepBytes: 0, isDurable: true }), {
+      instanceOf: ReplicaNotFoundError,
+    });
     await writer.append(packetOf(content(1, 150), 100, 150, chunkBytes));
     await writer.close();
-    await t.throwsAsync(store.recover({ blockId: 1, generationStamp: 12, keepBytes: 151, isDurable: true }), { instanceOf: InputOutputError });
+    await t.throwsAsync(store.recover({ blockId: 1, generationStamp: 12, keepBytes: 151, isDurable: true }), {
+      instanceOf: InputOutputError,
+    });
     t.deepEqual(store.getReplica(1)?.block, { blockId: 1, generationStamp: 9, lengthBytes: 150 }, 'nothing changed');
   });
 
   contract('of two recoveries at once the newer generation wins, whichever came first', async (t, { store }) => {
-    for (const [blockId, stamps] of [[1, [11, 12]], [2, [12, 11]]] as const) {
+    for (const [blockId, stamps] of [
+      [1, [11, 12]],
+      [2, [12, 11]],
+    ] as const) {
       await (await begin(store, blockId, 9, content(1, 100))).close();
-      const [first, second] = await Promise.allSettled(stamps.map((generationStamp) => store.recover({ blockId, generationStamp, keepBytes: 100, isDurable: true })));
+      const [first, second] = await Promise.allSettled(
+        stamps.map((generationStamp) => store.recover({ blockId, generationStamp, keepBytes: 100, isDurable: true })),
+      );
       t.is(store.getReplica(blockId)?.block.generationStamp, 12);
       const winner = (stamps[0] === 12 ? first : second) as PromiseFulfilledResult<ReplicaWriter>;
       const loser = stamps[0] === 12 ? second : first;
@@ -278,7 +324,10 @@ export function blockStoreContract(name: string, withStore: (t: ExecutionContext
     await (await begin(store, 4, 9, content(1, 10))).close();
     for (const each of [store, await reopen()]) {
       const { storageId, blockCount } = (await each.readStorages())[0]!;
-      t.deepEqual([...each.finalizedReplicas(storageId)].map((block) => block.blockId), [...ids].sort((a, b) => a - b));
+      t.deepEqual(
+        [...each.finalizedReplicas(storageId)].map((block) => block.blockId),
+        [...ids].sort((a, b) => a - b),
+      );
       t.is(blockCount, ids.length);
     }
   });
@@ -294,7 +343,10 @@ export function blockStoreContract(name: string, withStore: (t: ExecutionContext
     await t.throwsAsync(writer.finalize());
     await t.throwsAsync(store.openReader({ blockId: 1, generationStamp: 9 }), { instanceOf: ReplicaNotFoundError });
     const again = await reopen();
-    t.deepEqual([1, 2, 3].map((blockId) => again.getReplica(blockId)?.state), [undefined, undefined, 'finalized']);
+    t.deepEqual(
+      [1, 2, 3].map((blockId) => again.getReplica(blockId)?.state),
+      [undefined, undefined, 'finalized'],
+    );
     await put(again, 1, 9, content(2, 20));
     t.deepEqual(await readVerified(again, { blockId: 1, generationStamp: 9 }), content(2, 20), 'the id can be used again');
   });
@@ -308,25 +360,28 @@ export function blockStoreContract(name: string, withStore: (t: ExecutionContext
     t.is(store.getReplica(1), undefined);
   });
 
-  contract('a flipped byte of the data is found, and the replica put aside: kept, not served, and its place free', async (t, { store, damage, reopen }) => {
-    const bytes = content(1, 300);
-    const block = { blockId: 1, generationStamp: 9 };
-    await put(store, 1, 9, bytes);
-    await damage(block, 'data', 130);
-    t.is(await readVerified(store, block), undefined);
-    const verdict = await store.verify(block);
-    t.is(verdict.outcome, 'rotten');
-    t.regex(verdict.outcome === 'rotten' ? verdict.reason : '', /the data differs from its checksum in chunk 2, at byte 128/);
-    t.false(await store.quarantine({ ...block, generationStamp: 8 }, 'of another generation'));
-    t.true(await store.quarantine(block, 'rotten'));
-    t.is(store.getReplica(1)?.state, 'quarantined');
-    await t.throwsAsync(store.openReader(block), { instanceOf: ReplicaNotFoundError });
-    const again = await reopen();
-    t.is(again.getReplica(1)?.state, 'quarantined');
-    await put(again, 1, 9, bytes, { isTemporary: true });
-    t.deepEqual(await readVerified(again, block), bytes);
-    t.is(again.getReplica(1)?.state, 'finalized');
-  });
+  contract(
+    'a flipped byte of the data is found, and the replica put aside: kept, not served, and its place free',
+    async (t, { store, damage, reopen }) => {
+      const bytes = content(1, 300);
+      const block = { blockId: 1, generationStamp: 9 };
+      await put(store, 1, 9, bytes);
+      await damage(block, 'data', 130);
+      t.is(await readVerified(store, block), undefined);
+      const verdict = await store.verify(block);
+      t.is(verdict.outcome, 'rotten');
+      t.regex(verdict.outcome === 'rotten' ? verdict.reason : '', /the data differs from its checksum in chunk 2, at byte 128/);
+      t.false(await store.quarantine({ ...block, generationStamp: 8 }, 'of another generation'));
+      t.true(await store.quarantine(block, 'rotten'));
+      t.is(store.getReplica(1)?.state, 'quarantined');
+      await t.throwsAsync(store.openReader(block), { instanceOf: ReplicaNotFoundError });
+      const again = await reopen();
+      t.is(again.getReplica(1)?.state, 'quarantined');
+      await put(again, 1, 9, bytes, { isTemporary: true });
+      t.deepEqual(await readVerified(again, block), bytes);
+      t.is(again.getReplica(1)?.state, 'finalized');
+    },
+  );
 
   contract('a flipped byte among the checksums is told apart from one in the data', async (t, { store, damage }) => {
     await put(store, 1, 9, content(1, 300));
@@ -390,4 +445,3 @@ export function blockStoreContract(name: string, withStore: (t: ExecutionContext
     await writer.close();
   });
 }
-

@@ -59,13 +59,21 @@ export class ScriptedNameNode implements RpcCaller<DatanodeProtocol> {
 
   /** `received 5_1001`, in order. */
   events(): string[] {
-    return this.all('datanode.blockReceivedAndDeleted').flatMap(({ events }) => events.map(({ kind, block }) => `${kind} ${block.blockId}_${block.generationStamp}`));
+    return this.all('datanode.blockReceivedAndDeleted').flatMap(({ events }) =>
+      events.map(({ kind, block }) => `${kind} ${block.blockId}_${block.generationStamp}`),
+    );
   }
 
   #answer(method: Method): unknown {
     switch (method) {
       case 'datanode.register':
-        return { clusterId: this.clusterId, name: 'dn1', epoch: ++this.epoch, heartbeatIntervalMs: this.heartbeatIntervalMs, blockReportIntervalMs: this.blockReportIntervalMs };
+        return {
+          clusterId: this.clusterId,
+          name: 'dn1',
+          epoch: ++this.epoch,
+          heartbeatIntervalMs: this.heartbeatIntervalMs,
+          blockReportIntervalMs: this.blockReportIntervalMs,
+        };
       case 'datanode.sendHeartbeat':
         return { commands: this.commands.splice(0) };
       default:
@@ -108,10 +116,27 @@ export class DatanodeBench {
     const address = `${name}:9864`;
     const disk = options.disk ?? new SimulatedDisk();
     const random = seededRandom(this.nodes.length + 1);
-    const store = await LocalBlockStore.open({ disk: disk.mount(), directories: ['/data'], clock: this.#clock, random, logger: this.#logger });
+    const store = await LocalBlockStore.open({
+      disk: disk.mount(),
+      directories: ['/data'],
+      clock: this.#clock,
+      random,
+      logger: this.#logger,
+    });
     const nameNode = new ScriptedNameNode();
     const identity: Identity = { clusterId: store.clusterId, role: 'datanode', user: 'hdfs', clientId: name };
-    const dataNode = await DataNode.open({ store, nameNode, connector: this.connector(), clock: this.#clock, random, logger: this.#logger, identity, host: name, port: 9864, options: options.settings ?? {} });
+    const dataNode = await DataNode.open({
+      store,
+      nameNode,
+      connector: this.connector(),
+      clock: this.#clock,
+      random,
+      logger: this.#logger,
+      identity,
+      host: name,
+      port: 9864,
+      options: options.settings ?? {},
+    });
     const { storageId } = (await store.readStorages())[0]!;
     const location: ReplicaLocation = { datanodeUuid: store.datanodeUuid, storageId, name, address, rack: '/default-rack', state: 'live' };
     const node: BenchNode = { name, address, disk, store, dataNode, nameNode, location, channels: new Set() };
@@ -142,7 +167,9 @@ export class DatanodeBench {
       },
     });
     node.channels.add(acceptor);
-    void node.dataNode.handleChannel(acceptor, { user: 'hdfs', clientId: 'test', role: 'client', remoteAddress: opener.remoteAddress }).finally(() => node.channels.delete(acceptor));
+    void node.dataNode
+      .handleChannel(acceptor, { user: 'hdfs', clientId: 'test', role: 'client', remoteAddress: opener.remoteAddress })
+      .finally(() => node.channels.delete(acceptor));
     return opener;
   }
 
@@ -193,8 +220,21 @@ export class TestWriter {
     return readStatus(this.channel);
   }
 
-  send(bytes: Buffer, offset: number, end: number, options: { isLast?: boolean; isSync?: boolean; checksums?: Buffer } = {}): Promise<void> {
-    return this.channel.write([packetFrame({ data: bytes.subarray(offset, end), offsetInBlock: offset, chunkBytes: this.#chunkBytes, sequence: this.#sequence++, ...options })]);
+  send(
+    bytes: Buffer,
+    offset: number,
+    end: number,
+    options: { isLast?: boolean; isSync?: boolean; checksums?: Buffer } = {},
+  ): Promise<void> {
+    return this.channel.write([
+      packetFrame({
+        data: bytes.subarray(offset, end),
+        offsetInBlock: offset,
+        chunkBytes: this.#chunkBytes,
+        sequence: this.#sequence++,
+        ...options,
+      }),
+    ]);
   }
 
   async sendAll(bytes: Buffer, options: { from?: number; packetBytes?: number; isLast?: boolean } = {}): Promise<void> {
@@ -227,11 +267,27 @@ export class TestWriter {
   }
 }
 
-export function packetFrame(packet: { data: Buffer; offsetInBlock: number; chunkBytes: number; sequence: number; isLast?: boolean; isSync?: boolean; checksums?: Buffer }): Buffer {
+export function packetFrame(packet: {
+  data: Buffer;
+  offsetInBlock: number;
+  chunkBytes: number;
+  sequence: number;
+  isLast?: boolean;
+  isSync?: boolean;
+  checksums?: Buffer;
+}): Buffer {
   const { data, offsetInBlock, chunkBytes, sequence, isLast = false, isSync = false } = packet;
   const checksums = packet.checksums ?? chunkChecksums(data, chunkBytes);
   const frame = Buffer.concat([Buffer.alloc(framePrefixBytes + packetHeaderBytes), checksums, data]);
-  encodePacketHeader(frame, { sequence, dataLength: data.length, offsetInBlock, chunkBytes, checksumCount: checksums.length / 4, isLast, isSync });
+  encodePacketHeader(frame, {
+    sequence,
+    dataLength: data.length,
+    offsetInBlock,
+    chunkBytes,
+    checksumCount: checksums.length / 4,
+    isLast,
+    isSync,
+  });
   return frame;
 }
 
@@ -244,13 +300,16 @@ export async function readStatus(channel: BlockChannel): Promise<StatusMessage> 
 }
 
 /** One read operation: the status and, if it is good, the verified bytes of whole chunks. */
-export async function readRange(channel: BlockChannel, request: ReadRequest): Promise<{ status: StatusMessage; bytes: Buffer; packetCount: number; isVerified: boolean }> {
+export async function readRange(
+  channel: BlockChannel,
+  request: ReadRequest,
+): Promise<{ status: StatusMessage; bytes: Buffer; packetCount: number; isVerified: boolean }> {
   await channel.write([encodeControl(frameTypes.read, request)]);
   const status = await readStatus(channel);
   const pieces: Buffer[] = [];
   let packetCount = 0;
   let isVerified = true;
-  for (let isLast = !status.ok; !isLast; ) {
+  for (let isLast = !status.ok; !isLast;) {
     const frame = await channel.read();
     const header = frame && decodePacketHeader(frame);
     if (!frame || !header) throw new Error('no packet');

@@ -11,7 +11,8 @@ export function content(seed: number, lengthBytes: number): Buffer {
 /** CRC-32 of each chunk, u32 BE. */
 export function chunkChecksums(data: Uint8Array, chunkBytes: number): Buffer {
   const checksums = Buffer.alloc(4 * Math.ceil(data.length / chunkBytes));
-  for (let at = 0, index = 0; at < data.length; at += chunkBytes, index++) checksums.writeUInt32BE(crc32(data.subarray(at, at + chunkBytes)), 4 * index);
+  for (let at = 0, index = 0; at < data.length; at += chunkBytes, index++)
+    checksums.writeUInt32BE(crc32(data.subarray(at, at + chunkBytes)), 4 * index);
   return checksums;
 }
 
@@ -21,7 +22,11 @@ export function packetOf(bytes: Buffer, offsetBytes: number, endBytes: number, c
 }
 
 /** Appends `bytes` from where the writer is, in packets of `packetBytes`, waiting for each. */
-export async function appendAll(writer: ReplicaWriter, bytes: Buffer, options: { chunkBytes: number; packetBytes: number; endBytes?: number; isLast?: boolean }): Promise<void> {
+export async function appendAll(
+  writer: ReplicaWriter,
+  bytes: Buffer,
+  options: { chunkBytes: number; packetBytes: number; endBytes?: number; isLast?: boolean },
+): Promise<void> {
   const { chunkBytes, packetBytes, endBytes = bytes.length, isLast = false } = options;
   while (writer.receivedBytes < endBytes) {
     const end = Math.min(writer.receivedBytes + packetBytes, endBytes);

@@ -17,7 +17,18 @@ interface Operation {
   node: Node;
 }
 
-export type DiskCall = 'open' | 'create' | 'read' | 'write' | 'truncate' | 'dataSync' | 'rename' | 'unlink' | 'makeDirectory' | 'syncDirectory' | 'readDirectory';
+export type DiskCall =
+  | 'open'
+  | 'create'
+  | 'read'
+  | 'write'
+  | 'truncate'
+  | 'dataSync'
+  | 'rename'
+  | 'unlink'
+  | 'makeDirectory'
+  | 'syncDirectory'
+  | 'readDirectory';
 
 /** What a power cut does with what was not synced: nothing of it stays, all of it, or any part. */
 export type Unsynced = 'lost' | 'kept' | 'torn';
@@ -45,7 +56,10 @@ export class SimulatedDisk {
   /** The disk as one process sees it: dead for it once that has ended, by die, restart or powerCut. */
   mount(): Disk {
     const life = this.#life;
-    const alive = <A extends unknown[], R>(call: (...values: A) => Promise<R>) => (...values: A): Promise<R> => (life === this.#life ? call.apply(this, values) : Promise.reject(failure('EIO', 'the process is dead')));
+    const alive =
+      <A extends unknown[], R>(call: (...values: A) => Promise<R>) =>
+      (...values: A): Promise<R> =>
+        life === this.#life ? call.apply(this, values) : Promise.reject(failure('EIO', 'the process is dead'));
     return {
       open: alive(this.#openFile),
       rename: alive(this.#rename),
@@ -73,7 +87,8 @@ export class SimulatedDisk {
     this.#paths = new Map(this.#durable);
     // What was made in a directory that is gone is gone too.
     for (const path of this.#paths.keys()) if (path !== '/' && this.#paths.get(dirname(path)) !== 'directory') this.#paths.delete(path);
-    for (const node of this.#paths.values()) if (node !== 'directory') node.bytes = node.durable = Buffer.from(settle(node, unsynced, random));
+    for (const node of this.#paths.values())
+      if (node !== 'directory') node.bytes = node.durable = Buffer.from(settle(node, unsynced, random));
     this.#durable = new Map(this.#paths);
     this.restart();
   }
@@ -159,7 +174,9 @@ export class SimulatedDisk {
   async #readDirectory(path: string): Promise<DiskEntry[]> {
     await this.#call('readDirectory', path);
     this.#requireDirectory(path);
-    return [...this.#paths].filter(([each]) => each !== '/' && dirname(each) === path).map(([each, node]) => ({ name: each.slice(join(path, '/').length), isDirectory: node === 'directory' }));
+    return [...this.#paths]
+      .filter(([each]) => each !== '/' && dirname(each) === path)
+      .map(([each, node]) => ({ name: each.slice(join(path, '/').length), isDirectory: node === 'directory' }));
   }
 
   async #syncDirectory(path: string): Promise<void> {
@@ -167,7 +184,8 @@ export class SimulatedDisk {
     this.#requireDirectory(path);
     this.syncCount++;
     for (const operation of [...this.#pending]) {
-      if (dirname(operation.path) === path || (operation.target !== undefined && dirname(operation.target) === path)) this.#persist(operation);
+      if (dirname(operation.path) === path || (operation.target !== undefined && dirname(operation.target) === path))
+        this.#persist(operation);
     }
   }
 
@@ -249,6 +267,7 @@ function settle({ bytes, durable }: FileNode, unsynced: Unsynced, random: Random
   if (unsynced !== 'torn') return unsynced === 'lost' ? durable : bytes;
   const [short, long] = [Math.min(bytes.length, durable.length), Math.max(bytes.length, durable.length)];
   const result = Buffer.alloc(short + random.integer(long - short + 1));
-  for (let at = 0; at < result.length; at += sectorBytes) result.set((random.integer(2) === 1 ? bytes : durable).subarray(at, Math.min(at + sectorBytes, result.length)), at);
+  for (let at = 0; at < result.length; at += sectorBytes)
+    result.set((random.integer(2) === 1 ? bytes : durable).subarray(at, Math.min(at + sectorBytes, result.length)), at);
   return result;
 }

@@ -25,7 +25,10 @@ for (const lengthBytes of [0, 1, 64, 256, 1000, 300_000]) {
       const sending = writer.sendAll(bytes, { packetBytes: lengthBytes > 1000 ? 65_536 : 256 });
       await sending;
       const ack = await writer.readAcksUpTo(writer.lastSequence);
-      t.deepEqual(ack.entries, [0, 1, 2].map(() => ({ status: 'ok', receivedBytes: lengthBytes, durableBytes: lengthBytes })));
+      t.deepEqual(
+        ack.entries,
+        [0, 1, 2].map(() => ({ status: 'ok', receivedBytes: lengthBytes, durableBytes: lengthBytes })),
+      );
       for (const node of nodes) {
         node.disk.powerCut('lost', { next: () => 0, integer: () => 0, id: () => '' });
         t.deepEqual(node.disk.bytes(dataFile), bytes, `${node.name} after a power cut`);
@@ -42,7 +45,9 @@ test('a channel takes one block after the other', (t) =>
       await writer.sendAll(content(blockId, 500));
       await writer.readAcksUpTo(writer.lastSequence);
     }
-    for (const { store } of nodes) for (let blockId = 1; blockId <= 5; blockId++) t.deepEqual(await readVerified(store, { blockId, generationStamp: 1001 }), content(blockId, 500));
+    for (const { store } of nodes)
+      for (let blockId = 1; blockId <= 5; blockId++)
+        t.deepEqual(await readVerified(store, { blockId, generationStamp: 1001 }), content(blockId, 500));
   }));
 
 test('acknowledgements tell what is written and what is durable, replica by replica', (t) =>
@@ -51,14 +56,23 @@ test('acknowledgements tell what is written and what is durable, replica by repl
     const writer = new TestWriter(bench.connect(nodes[0]!.address));
     await writer.open(nodes, block);
     await writer.send(bytes, 0, 200);
-    t.deepEqual((await writer.readAck()).entries, [0, 1].map(() => ({ status: 'ok', receivedBytes: 200, durableBytes: 0 })));
+    t.deepEqual(
+      (await writer.readAck()).entries,
+      [0, 1].map(() => ({ status: 'ok', receivedBytes: 200, durableBytes: 0 })),
+    );
     t.is(nodes[0]!.store.getReplica(7)?.visibleLengthBytes, 200);
     await writer.send(bytes, 200, 300, { isSync: true });
-    t.deepEqual((await writer.readAck()).entries, [0, 1].map(() => ({ status: 'ok', receivedBytes: 300, durableBytes: 300 })));
+    t.deepEqual(
+      (await writer.readAck()).entries,
+      [0, 1].map(() => ({ status: 'ok', receivedBytes: 300, durableBytes: 300 })),
+    );
     await writer.send(bytes, 300, 300);
     t.is((await writer.readAck()).entries[1]!.receivedBytes, 300, 'a sign of life is acknowledged');
     await writer.send(bytes, 300, 600, { isLast: true });
-    t.deepEqual((await writer.readAck()).entries, [0, 1].map(() => ({ status: 'ok', receivedBytes: 600, durableBytes: 600 })));
+    t.deepEqual(
+      (await writer.readAck()).entries,
+      [0, 1].map(() => ({ status: 'ok', receivedBytes: 600, durableBytes: 600 })),
+    );
   }));
 
 test('a write that need not be durable is acknowledged without an fsync', (t) =>
@@ -78,9 +92,15 @@ test('a packet that was changed on its way stops at the hop that gets it, and th
     const writer = new TestWriter(bench.connect(nodes[0]!.address));
     await writer.open(nodes, block);
     await writer.send(bytes, 0, 500);
-    t.deepEqual((await writer.readAck()).entries.map((entry) => entry.status), ['ok', 'ok', 'ok']);
+    t.deepEqual(
+      (await writer.readAck()).entries.map((entry) => entry.status),
+      ['ok', 'ok', 'ok'],
+    );
     await writer.send(bytes, 500, 1500);
-    t.deepEqual((await writer.readAck()).entries.map((entry) => entry.status), ['ok', 'checksum']);
+    t.deepEqual(
+      (await writer.readAck()).entries.map((entry) => entry.status),
+      ['ok', 'checksum'],
+    );
     await until(() => [...nodes[2]!.store.abandonedReplicas()].length === 1);
     t.is(nodes[1]!.store.getReplica(7)?.block.lengthBytes, 500);
     t.is(nodes[2]!.store.getReplica(7)?.block.lengthBytes, 500);
@@ -93,14 +113,22 @@ test('a packet of the client with a wrong checksum, a gap, or another frame is r
     for (const [index, { send, status }] of [
       { send: (writer: TestWriter) => writer.send(bytes, 0, 100, { checksums: Buffer.alloc(8) }), status: 'checksum' },
       { send: (writer: TestWriter) => writer.send(bytes, 100, 200), status: 'error' },
-      { send: (writer: TestWriter) => writer.channel.write([packetFrame({ data: Buffer.alloc(0), offsetInBlock: 0, chunkBytes: 64, sequence: 0 }).fill(6, 1, 2)]), status: 'error' },
+      {
+        send: (writer: TestWriter) =>
+          writer.channel.write([packetFrame({ data: Buffer.alloc(0), offsetInBlock: 0, chunkBytes: 64, sequence: 0 }).fill(6, 1, 2)]),
+        status: 'error',
+      },
     ].entries()) {
       const writer = new TestWriter(bench.connect(nodes[0]!.address));
       await writer.open(nodes, { ...block, blockId: index + 1 });
       await send(writer);
-      t.deepEqual((await writer.readAck()).entries.map((entry) => entry.status), [status]);
+      t.deepEqual(
+        (await writer.readAck()).entries.map((entry) => entry.status),
+        [status],
+      );
       t.is(await writer.channel.read(), null, 'and the channel ends');
-      for (const { store } of nodes) await until(() => store.getReplica(index + 1)?.state === 'being-written' && [...store.abandonedReplicas()].length > index);
+      for (const { store } of nodes)
+        await until(() => store.getReplica(index + 1)?.state === 'being-written' && [...store.abandonedReplicas()].length > index);
     }
   }));
 
@@ -138,11 +166,18 @@ for (const victim of [0, 1, 2]) {
         // A new block if nothing was acknowledged, else the same one in a new generation.
         const second = new TestWriter(bench.connect(survivors[0]!.address));
         const again = { blockId: ackedBytes === 0 ? 8 : 7, generationStamp: 1002, lengthBytes: ackedBytes };
-        const status = await second.open(survivors, again, ackedBytes === 0 ? {} : { stage: 'recover', keepBytes: ackedBytes, previousGenerationStamp: 1001 });
+        const status = await second.open(
+          survivors,
+          again,
+          ackedBytes === 0 ? {} : { stage: 'recover', keepBytes: ackedBytes, previousGenerationStamp: 1001 },
+        );
         t.like(status, { ok: true, offsetBytes: ackedBytes });
         await second.sendAll(bytes, { from: ackedBytes, packetBytes: 300 });
         const last = await second.readAcksUpTo(second.lastSequence);
-        t.deepEqual(last.entries, survivors.map(() => ({ status: 'ok', receivedBytes: 2000, durableBytes: 2000 })));
+        t.deepEqual(
+          last.entries,
+          survivors.map(() => ({ status: 'ok', receivedBytes: 2000, durableBytes: 2000 })),
+        );
         for (const { store } of survivors) t.deepEqual(await readVerified(store, again), bytes);
       }));
   }
@@ -150,14 +185,20 @@ for (const victim of [0, 1, 2]) {
 
 test('a failing disk in the middle of the pipeline is told as that, and its replica is gone', (t) =>
   withPipeline(3, async (bench, nodes) => {
-    for (const [blockId, code, status] of [[1, 'ENOSPC', 'noSpace'], [2, 'EIO', 'error']] as const) {
+    for (const [blockId, code, status] of [
+      [1, 'ENOSPC', 'noSpace'],
+      [2, 'EIO', 'error'],
+    ] as const) {
       nodes[1]!.disk.onCall = (call, path) => {
         if (call === 'write' && path.endsWith(`blk_${blockId}`)) throw failure(code, 'out of order');
       };
       const writer = new TestWriter(bench.connect(nodes[0]!.address));
       await writer.open(nodes, { ...block, blockId });
       await writer.send(content(1, 100), 0, 100);
-      t.deepEqual((await writer.readAck()).entries.map((entry) => entry.status), ['ok', status]);
+      t.deepEqual(
+        (await writer.readAck()).entries.map((entry) => entry.status),
+        ['ok', status],
+      );
       await until(() => nodes[1]!.store.getReplica(blockId) === undefined);
       await until(() => [...nodes[2]!.store.abandonedReplicas()].some((each) => each.blockId === blockId));
     }
@@ -175,12 +216,22 @@ test('a failed fsync fails that hop, is not repeated, and is never acknowledged 
     await writer.open(nodes, block);
     await writer.sendAll(content(1, 100));
     const { entries } = await writer.readAck();
-    t.deepEqual(entries, [{ status: 'ok', receivedBytes: 100, durableBytes: 100 }, { status: 'error', receivedBytes: 100, durableBytes: 0 }]);
+    t.deepEqual(entries, [
+      { status: 'ok', receivedBytes: 100, durableBytes: 100 },
+      { status: 'error', receivedBytes: 100, durableBytes: 0 },
+    ]);
     t.is(syncs, 1);
     await until(() => nodes[1]!.store.getReplica(7) === undefined);
     t.is(nodes[0]!.store.getReplica(7)?.state, 'finalized', 'the hop before it goes on from its finalized one');
     const second = new TestWriter(bench.connect(nodes[0]!.address));
-    t.like(await second.open([nodes[0]!], { ...block, generationStamp: 1002 }, { stage: 'recover', keepBytes: 0, previousGenerationStamp: 1001 }), { ok: true });
+    t.like(
+      await second.open(
+        [nodes[0]!],
+        { ...block, generationStamp: 1002 },
+        { stage: 'recover', keepBytes: 0, previousGenerationStamp: 1001 },
+      ),
+      { ok: true },
+    );
     await second.sendAll(content(1, 100));
     t.is((await second.readAck()).entries[0]!.durableBytes, 100);
   }));
@@ -208,8 +259,14 @@ test('a stale writer is refused, and one that a newer one took over from is stop
     await old.readAck();
     const fresh = new TestWriter(bench.connect(nodes[0]!.address));
     const next = { ...block, generationStamp: 1002, lengthBytes: 200 };
-    t.like(await fresh.open(nodes, next, { stage: 'recover', keepBytes: 200, previousGenerationStamp: 1001 }), { ok: true, offsetBytes: 200 });
-    t.deepEqual((await old.readAck()).entries.map((entry) => entry.status), ['stale']);
+    t.like(await fresh.open(nodes, next, { stage: 'recover', keepBytes: 200, previousGenerationStamp: 1001 }), {
+      ok: true,
+      offsetBytes: 200,
+    });
+    t.deepEqual(
+      (await old.readAck()).entries.map((entry) => entry.status),
+      ['stale'],
+    );
     await old.send(bytes, 200, 400).catch(() => {});
     const late = new TestWriter(bench.connect(nodes[0]!.address));
     const status = await late.open(nodes, block, { stage: 'recover', keepBytes: 0, previousGenerationStamp: 1000 });
@@ -217,7 +274,10 @@ test('a stale writer is refused, and one that a newer one took over from is stop
     t.is(status.ok ? 0 : status.error.code, 1104);
     const other = Buffer.concat([bytes.subarray(0, 200), content(2, 500)]);
     await fresh.sendAll(other, { from: 200 });
-    t.deepEqual((await fresh.readAcksUpTo(fresh.lastSequence)).entries.map((entry) => entry.status), ['ok', 'ok']);
+    t.deepEqual(
+      (await fresh.readAcksUpTo(fresh.lastSequence)).entries.map((entry) => entry.status),
+      ['ok', 'ok'],
+    );
     for (const { store } of nodes) t.deepEqual(await readVerified(store, next), other);
   }));
 
@@ -247,7 +307,9 @@ test('a node that closes breaks its operations off, and keeps what came', (t) =>
   }));
 
 test('more operations than the limit are refused, with an error that says to try again', (t) =>
-  withPipeline(1, async (bench, nodes) => {
+  withPipeline(
+    1,
+    async (bench, nodes) => {
       const first = new TestWriter(bench.connect(nodes[0]!.address));
       await first.open(nodes, block);
       const second = new TestWriter(bench.connect(nodes[0]!.address));
@@ -256,11 +318,17 @@ test('more operations than the limit are refused, with an error that says to try
       await first.sendAll(content(1, 10));
       await first.readAck();
       t.like(await second.open(nodes, { ...block, blockId: 8 }), { ok: true });
-    }, { maxOperations: 1 }));
+    },
+    { maxOperations: 1 },
+  ));
 
 test('a request that makes no sense is refused in one line', (t) =>
   withPipeline(1, async (bench, nodes) => {
-    for (const more of [{ chunkBytes: 0 }, { stage: 'other' as 'create' }, { block: { blockId: -1, generationStamp: 1, lengthBytes: 0 } }]) {
+    for (const more of [
+      { chunkBytes: 0 },
+      { stage: 'other' as 'create' },
+      { block: { blockId: -1, generationStamp: 1, lengthBytes: 0 } },
+    ]) {
       const writer = new TestWriter(bench.connect(nodes[0]!.address));
       const status = await writer.open(nodes, block, more);
       t.is(status.ok ? 0 : status.error.code, 1008);
@@ -270,7 +338,9 @@ test('a request that makes no sense is refused in one line', (t) =>
   }));
 
 test('many blocks at once through the same nodes, in both directions, all arrive', (t) =>
-  withPipeline(3, async (bench, nodes) => {
+  withPipeline(
+    3,
+    async (bench, nodes) => {
       const lengths = Array.from({ length: 24 }, (_, index) => 1000 + index * 7777);
       await Promise.all(
         lengths.map(async (lengthBytes, index) => {
@@ -282,7 +352,10 @@ test('many blocks at once through the same nodes, in both directions, all arrive
         }),
       );
       for (const { store, dataNode } of nodes) {
-        for (const [index, lengthBytes] of lengths.entries()) t.is((await readVerified(store, { blockId: index + 1, generationStamp: 1001 }))?.length, lengthBytes);
+        for (const [index, lengthBytes] of lengths.entries())
+          t.is((await readVerified(store, { blockId: index + 1, generationStamp: 1001 }))?.length, lengthBytes);
         t.is(dataNode.metrics().find(({ name }) => name === 'dfsh_datanode_packet_memory_bytes')?.value, 0);
       }
-    }, { packetMemoryBytes: 20_000 }));
+    },
+    { packetMemoryBytes: 20_000 },
+  ));

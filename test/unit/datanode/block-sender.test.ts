@@ -11,7 +11,12 @@ import { failure } from '../../helpers/simulated-disk.js';
 
 const context: CallContext = { user: 'hdfs', clientId: 'test', role: 'client', remoteAddress: 'test:1' };
 
-async function put(node: BenchNode, blockId: number, bytes: Buffer, chunkBytes = 64): Promise<{ blockId: number; generationStamp: number; lengthBytes: number }> {
+async function put(
+  node: BenchNode,
+  blockId: number,
+  bytes: Buffer,
+  chunkBytes = 64,
+): Promise<{ blockId: number; generationStamp: number; lengthBytes: number }> {
   const writer = await node.store.create({ blockId, generationStamp: 9, storageId: '', chunkBytes, isDurable: true, isTemporary: false });
   await appendAll(writer, bytes, { chunkBytes, packetBytes: 65_536, isLast: true });
   return writer.finalize();
@@ -35,7 +40,16 @@ test('any range comes as whole chunks that pass their checksums, on one channel 
     const bytes = content(1, 1000);
     const block = await put(node, 1, bytes);
     const channel = bench.connect(node.address);
-    for (const [offsetBytes, lengthBytes, begin, end] of [[0, 1000, 0, 1000], [0, 1, 0, 64], [63, 2, 0, 128], [64, 64, 64, 128], [990, 10, 960, 1000], [990, 5000, 960, 1000], [0, 0, 0, 0], [1000, 10, 960, 1000]] as const) {
+    for (const [offsetBytes, lengthBytes, begin, end] of [
+      [0, 1000, 0, 1000],
+      [0, 1, 0, 64],
+      [63, 2, 0, 128],
+      [64, 64, 64, 128],
+      [990, 10, 960, 1000],
+      [990, 5000, 960, 1000],
+      [0, 0, 0, 0],
+      [1000, 10, 960, 1000],
+    ] as const) {
       const { status, bytes: found, isVerified } = await readRange(channel, { block, token: '', offsetBytes, lengthBytes });
       t.like(status, { ok: true, chunkBytes: 64, offsetBytes: begin, replicaLengthBytes: 1000 });
       t.deepEqual(found, bytes.subarray(begin, end), `${lengthBytes} bytes from ${offsetBytes}`);
@@ -44,23 +58,35 @@ test('any range comes as whole chunks that pass their checksums, on one channel 
   }));
 
 test('a big block comes in many packets, and the memory for them is given back', (t) =>
-  withNode(async (bench, node) => {
-    const bytes = Buffer.alloc(5_000_000, content(1, 99_991));
-    const block = await put(node, 1, bytes, 65_536);
-    const { bytes: found, packetCount, isVerified } = await readRange(bench.connect(node.address), { block, token: '', offsetBytes: 0, lengthBytes: bytes.length });
-    t.is(packetCount, 10);
-    t.true(isVerified);
-    t.true(found.equals(bytes));
-    const metrics = node.dataNode.metrics();
-    await until(() => node.dataNode.metrics().find(({ name }) => name === 'dfsh_datanode_packet_memory_bytes')?.value === 0);
-    t.is(metrics.find(({ name }) => name === 'dfsh_datanode_sent_bytes_total')?.value, bytes.length);
-  }, { packetMemoryBytes: 1_200_000 }));
+  withNode(
+    async (bench, node) => {
+      const bytes = Buffer.alloc(5_000_000, content(1, 99_991));
+      const block = await put(node, 1, bytes, 65_536);
+      const {
+        bytes: found,
+        packetCount,
+        isVerified,
+      } = await readRange(bench.connect(node.address), { block, token: '', offsetBytes: 0, lengthBytes: bytes.length });
+      t.is(packetCount, 10);
+      t.true(isVerified);
+      t.true(found.equals(bytes));
+      const metrics = node.dataNode.metrics();
+      await until(() => node.dataNode.metrics().find(({ name }) => name === 'dfsh_datanode_packet_memory_bytes')?.value === 0);
+      t.is(metrics.find(({ name }) => name === 'dfsh_datanode_sent_bytes_total')?.value, bytes.length);
+    },
+    { packetMemoryBytes: 1_200_000 },
+  ));
 
 test('tiny chunks make no packet that does not fit its frame', (t) =>
   withNode(async (bench, node) => {
     const bytes = content(1, 20_000);
     const block = await put(node, 1, bytes, 1);
-    const { bytes: found, isVerified } = await readRange(bench.connect(node.address), { block, token: '', offsetBytes: 100, lengthBytes: 19_000 });
+    const { bytes: found, isVerified } = await readRange(bench.connect(node.address), {
+      block,
+      token: '',
+      offsetBytes: 100,
+      lengthBytes: 19_000,
+    });
     t.true(isVerified);
     t.deepEqual(found, bytes.subarray(100, 19_100));
   }));
@@ -87,7 +113,8 @@ test('a reader that goes away in the middle ends the operation', (t) =>
     await channel.write([encodeControl(frameTypes.read, { block, token: '', offsetBytes: 0, lengthBytes: 8_000_000 })]);
     await readStatus(channel);
     channel.destroy();
-    const gauge = (kind: string) => node.dataNode.metrics().find(({ name, labels }) => name === 'dfsh_datanode_operations' && labels?.['kind'] === kind)?.value;
+    const gauge = (kind: string) =>
+      node.dataNode.metrics().find(({ name, labels }) => name === 'dfsh_datanode_operations' && labels?.['kind'] === kind)?.value;
     await until(() => gauge('read') === 0);
     await until(() => node.dataNode.metrics().find(({ name }) => name === 'dfsh_datanode_packet_memory_bytes')?.value === 0);
     t.is(node.store.getReplica(1)?.state, 'finalized');
@@ -117,7 +144,11 @@ test('a replica being written is served up to what all its pipeline has', (t) =>
     await writer.open([node], block);
     await writer.send(bytes, 0, 100);
     await writer.readAck();
-    const { status, bytes: found, isVerified } = await readRange(bench.connect(node.address), { block, token: '', offsetBytes: 0, lengthBytes: 1000 });
+    const {
+      status,
+      bytes: found,
+      isVerified,
+    } = await readRange(bench.connect(node.address), { block, token: '', offsetBytes: 0, lengthBytes: 1000 });
     t.like(status, { ok: true, replicaLengthBytes: 100 });
     t.true(isVerified);
     t.deepEqual(found, bytes.subarray(0, 100));
@@ -125,7 +156,13 @@ test('a replica being written is served up to what all its pipeline has', (t) =>
     t.is(await node.dataNode.handlers['replica.getInfo']({ blockId: 4 }, context), null);
   }));
 
-for (const [chunkBytes, bytesPerCrc] of [[64, 512], [512, 512], [1000, 512], [100, 7], [65_536, 4096]] as const) {
+for (const [chunkBytes, bytesPerCrc] of [
+  [64, 512],
+  [512, 512],
+  [1000, 512],
+  [100, 7],
+  [65_536, 4096],
+] as const) {
   test(`the checksum of a block in chunks of ${chunkBytes} bytes, counted by ${bytesPerCrc}, is HDFS's`, (t) =>
     withNode(async (_bench, node) => {
       for (const lengthBytes of [0, 1, 511, 512, 100_001]) {
@@ -138,7 +175,10 @@ for (const [chunkBytes, bytesPerCrc] of [[64, 512], [512, 512], [1000, 512], [10
           crcs.push(crc);
         }
         const expected = createHash('md5').update(Buffer.concat(crcs)).digest('hex');
-        t.deepEqual(await node.dataNode.handlers['replica.getChecksum']({ block, token: '', bytesPerCrc }, context), { md5: expected, generationStamp: 9 });
+        t.deepEqual(await node.dataNode.handlers['replica.getChecksum']({ block, token: '', bytesPerCrc }, context), {
+          md5: expected,
+          generationStamp: 9,
+        });
       }
     }));
 }
@@ -158,8 +198,20 @@ test('the checksum of the begin of a block is that of those bytes; of a rotten o
 test('a node tells who it is', (t) =>
   withNode(async (_bench, node) => {
     const info = await node.dataNode.handlers['node.getInfo']({}, context);
-    t.like(info, { role: 'datanode', datanodeUuid: node.location.datanodeUuid, name: null, clusterId: null, address: 'dn1:9864', isRegistered: false });
+    t.like(info, {
+      role: 'datanode',
+      datanodeUuid: node.location.datanodeUuid,
+      name: null,
+      clusterId: null,
+      address: 'dn1:9864',
+      isRegistered: false,
+    });
     node.dataNode.start({ host: '127.0.0.1', port: 1234 });
     await node.dataNode.waitUntilRegistered();
-    t.like(await node.dataNode.handlers['node.getInfo']({}, context), { name: 'dn1', clusterId: 'cluster-1', address: '127.0.0.1:1234', isRegistered: true });
+    t.like(await node.dataNode.handlers['node.getInfo']({}, context), {
+      name: 'dn1',
+      clusterId: 'cluster-1',
+      address: '127.0.0.1:1234',
+      isRegistered: true,
+    });
   }));

@@ -30,12 +30,20 @@ function damage(node: BenchNode, blockId: number, offset: number): void {
 
 test('a replica is copied to the nodes that the name node names, byte by byte, and they report it', (t) =>
   withNodes(3, async (_bench, [source, ...targets]) => {
-    for (const [blockId, lengthBytes] of [[1, 0], [2, 1], [3, 300_000], [4, 3_000_001]] as const) {
+    for (const [blockId, lengthBytes] of [
+      [1, 0],
+      [2, 1],
+      [3, 300_000],
+      [4, 3_000_001],
+    ] as const) {
       const bytes = Buffer.alloc(lengthBytes, content(blockId, 9973));
       const block = await put(source!, blockId, bytes);
       source!.nameNode.commands.push({ kind: 'replicate', block, targets: targets.map((node) => node.location), token: '' });
       for (const { store, nameNode } of targets) {
-        await until(() => nameNode.events().includes(`received ${blockId}_9`), () => `the copy of block ${blockId}`);
+        await until(
+          () => nameNode.events().includes(`received ${blockId}_9`),
+          () => `the copy of block ${blockId}`,
+        );
         t.true((await readVerified(store, block))?.equals(bytes));
       }
     }
@@ -43,7 +51,9 @@ test('a replica is copied to the nodes that the name node names, byte by byte, a
   }));
 
 test('no more copies run at a time than the limit, and all of them get done, each reported with its progress', (t) =>
-  withNodes(2, async (_bench, [source, target]) => {
+  withNodes(
+    2,
+    async (_bench, [source, target]) => {
       let most = 0;
       for (let blockId = 1; blockId <= 10; blockId++) {
         const block = await put(source!, blockId, content(blockId, 2000));
@@ -57,7 +67,9 @@ test('no more copies run at a time than the limit, and all of them get done, eac
         return target!.nameNode.events().length === 10;
       });
       t.true(most >= 1 && most <= 2, `${most} at a time`);
-    }, { maxReplicationStreams: 2 }));
+    },
+    { maxReplicationStreams: 2 },
+  ));
 
 test('a rotten replica is never copied: it is put aside and reported, and the target keeps nothing', (t) =>
   withNodes(2, async (_bench, [source, target]) => {
@@ -93,7 +105,12 @@ test('a copy of what is there already is refused, and the name node is told that
 
 test('a replica that is not here any more is reported as gone when it is to be copied', (t) =>
   withNodes(2, async (_bench, [source, target]) => {
-    source!.nameNode.commands.push({ kind: 'replicate', block: { blockId: 5, generationStamp: 9, lengthBytes: 10 }, targets: [target!.location], token: '' });
+    source!.nameNode.commands.push({
+      kind: 'replicate',
+      block: { blockId: 5, generationStamp: 9, lengthBytes: 10 },
+      targets: [target!.location],
+      token: '',
+    });
     await until(() => source!.nameNode.events().includes('deleted 5_9'));
     t.pass();
   }));
@@ -102,7 +119,10 @@ test('deleted replicas are gone from the disk and reported, absent ones too; a n
   withNodes(1, async (_bench, [node]) => {
     const one = await put(node!, 1, content(1, 100));
     await put(node!, 2, content(2, 100), 12);
-    node!.nameNode.commands.push({ kind: 'invalidate', blocks: [one, { blockId: 2, generationStamp: 9, lengthBytes: 0 }, { blockId: 3, generationStamp: 9, lengthBytes: 0 }] });
+    node!.nameNode.commands.push({
+      kind: 'invalidate',
+      blocks: [one, { blockId: 2, generationStamp: 9, lengthBytes: 0 }, { blockId: 3, generationStamp: 9, lengthBytes: 0 }],
+    });
     await until(() => node!.nameNode.events().length === 2);
     t.deepEqual(node!.nameNode.events().sort(), ['deleted 1_9', 'deleted 3_9']);
     t.is(node!.store.getReplica(1), undefined);
@@ -116,7 +136,12 @@ test('a replica that was called rotten is checked: reported as intact if it is, 
     const bad = await put(node!, 2, content(2, 1000));
     damage(node!, 2, 999);
     node!.nameNode.commands.push({ kind: 'verify', blocks: [good, bad, { ...good, blockId: 3 }] });
-    await until(() => node!.nameNode.all('datanode.reportIntact').length === 1 && node!.nameNode.all('datanode.reportCorrupt').length === 1 && node!.nameNode.events().length === 1);
+    await until(
+      () =>
+        node!.nameNode.all('datanode.reportIntact').length === 1 &&
+        node!.nameNode.all('datanode.reportCorrupt').length === 1 &&
+        node!.nameNode.events().length === 1,
+    );
     t.like(node!.nameNode.all('datanode.reportIntact')[0]!.replicas, [{ storageId: node!.location.storageId, block: good }]);
     t.like(node!.nameNode.all('datanode.reportCorrupt')[0]!.replicas, [{ block: bad, isQuarantined: true }]);
     t.deepEqual(node!.nameNode.events(), ['deleted 3_9']);
@@ -140,9 +165,14 @@ for (const lengthBytes of [0, 100, 128, 500]) {
       t.deepEqual(await readVerified(target!.store, block), bytes.subarray(0, lengthBytes));
       const second = new TestWriter(channel);
       const next = { ...block, generationStamp: 10 };
-      t.like(await second.open([source!, target!], next, { stage: 'recover', keepBytes: lengthBytes, previousGenerationStamp: 9 }), { ok: true });
+      t.like(await second.open([source!, target!], next, { stage: 'recover', keepBytes: lengthBytes, previousGenerationStamp: 9 }), {
+        ok: true,
+      });
       await second.sendAll(bytes, { from: lengthBytes });
-      t.deepEqual((await second.readAcksUpTo(second.lastSequence)).entries.map((entry) => entry.durableBytes), [800, 800]);
+      t.deepEqual(
+        (await second.readAcksUpTo(second.lastSequence)).entries.map((entry) => entry.durableBytes),
+        [800, 800],
+      );
       t.deepEqual(await readVerified(target!.store, next), bytes);
     }));
 }
@@ -152,7 +182,9 @@ test('a transfer that cannot be made says who is to blame', (t) =>
     const block = await put(source!, 1, content(1, 100));
     const ask = async (request: Block) => {
       const channel = bench.connect(source!.address);
-      await channel.write([encodeControl(frameTypes.transfer, { block: request, token: '', target: target!.location } satisfies TransferRequest)]);
+      await channel.write([
+        encodeControl(frameTypes.transfer, { block: request, token: '', target: target!.location } satisfies TransferRequest),
+      ]);
       return readStatus(channel);
     };
     t.like(await ask({ ...block, blockId: 2 }), { ok: false, badDatanode: source!.location.datanodeUuid });

@@ -1,13 +1,26 @@
 import test from 'ava';
 import { ManualClock } from '../../../source/base/clock.js';
 import { decodeReplicas } from '../../../source/protocol/block-report.js';
-import { ClusterMismatchError, OutcomeUnknownError, RegistrationRefusedError, UnavailableError, UnregisteredNodeError } from '../../../source/protocol/errors.js';
+import {
+  ClusterMismatchError,
+  OutcomeUnknownError,
+  RegistrationRefusedError,
+  UnavailableError,
+  UnregisteredNodeError,
+} from '../../../source/protocol/errors.js';
 import { ReportOutbox } from '../../../source/datanode/report-outbox.js';
 import { type BenchNode, DatanodeBench, TestWriter, until } from '../../helpers/datanode-bench.js';
 import { appendAll, content } from '../../helpers/replica-content.js';
 
 async function put(node: BenchNode, blockId: number): Promise<void> {
-  const writer = await node.store.create({ blockId, generationStamp: 9, storageId: '', chunkBytes: 64, isDurable: true, isTemporary: false });
+  const writer = await node.store.create({
+    blockId,
+    generationStamp: 9,
+    storageId: '',
+    chunkBytes: 64,
+    isDurable: true,
+    isTemporary: false,
+  });
   await appendAll(writer, content(1, 10), { chunkBytes: 64, packetBytes: 64, isLast: true });
   await writer.finalize();
 }
@@ -40,7 +53,11 @@ test('a new node registers without a cluster, keeps the one that it is told, and
     const [report] = node.nameNode.all('datanode.blockReport');
     t.like(report, { epoch: 1, reportId: 1, sliceIndex: 0, isLast: true, storageId: node.location.storageId });
     t.deepEqual([...decodeReplicas(report!.replicas)!], [1, 9, 10, 3, 9, 10]);
-    t.like(node.nameNode.all('datanode.sendHeartbeat')[0], { epoch: 1, transferCount: 0, storages: [{ storageId: node.location.storageId, blockCount: 2, isFailed: false }] });
+    t.like(node.nameNode.all('datanode.sendHeartbeat')[0], {
+      epoch: 1,
+      transferCount: 0,
+      storages: [{ storageId: node.location.storageId, blockCount: 2, isFailed: false }],
+    });
   }));
 
 test('an empty node reports that it is empty', (t) =>
@@ -56,7 +73,10 @@ test('replicas that come are reported at once and in order', (t) =>
     await node.dataNode.waitUntilRegistered();
     for (let blockId = 1; blockId <= 20; blockId++) await write(bench, node, blockId);
     await until(() => node.nameNode.events().length === 20);
-    t.deepEqual(node.nameNode.events(), Array.from({ length: 20 }, (_, index) => `received ${index + 1}_9`));
+    t.deepEqual(
+      node.nameNode.events(),
+      Array.from({ length: 20 }, (_, index) => `received ${index + 1}_9`),
+    );
   }));
 
 test('a name node that is not there is tried for ever, and then told everything', (t) =>
@@ -135,7 +155,10 @@ test('a full report comes when it is asked for, and from time to time', (t) =>
     await until(() => node.nameNode.all('datanode.blockReport').length >= 3);
     node.nameNode.commands.push({ kind: 'blockReport' });
     const ids = node.nameNode.all('datanode.blockReport').map(({ reportId }) => reportId);
-    t.deepEqual(ids, [...ids].sort((a, b) => a - b));
+    t.deepEqual(
+      ids,
+      [...ids].sort((a, b) => a - b),
+    );
   }));
 
 test('another cluster ends the node, and touches nothing', (t) =>
@@ -148,7 +171,10 @@ test('another cluster ends the node, and touches nothing', (t) =>
     t.regex(error!.message, /belongs to cluster cluster-0, the name node to cluster-1; nothing was touched/);
     t.is(node.store.clusterId, 'cluster-0');
     t.deepEqual(node.disk.files(), files);
-    t.deepEqual(node.nameNode.heard.map(({ method }) => method), ['datanode.register']);
+    t.deepEqual(
+      node.nameNode.heard.map(({ method }) => method),
+      ['datanode.register'],
+    );
   }));
 
 test('a refused registration ends the node with its reason', (t) =>
@@ -178,7 +204,14 @@ test('a replica without a writer is deleted after its lifetime, but only such ti
   const bench = new DatanodeBench({ clock });
   const node = await bench.add({ settings: { abandonedReplicaLifetimeMs: 180_000 } });
   node.nameNode.heartbeatIntervalMs = 30_000;
-  const writer = await node.store.create({ blockId: 1, generationStamp: 9, storageId: '', chunkBytes: 64, isDurable: true, isTemporary: false });
+  const writer = await node.store.create({
+    blockId: 1,
+    generationStamp: 9,
+    storageId: '',
+    chunkBytes: 64,
+    isDurable: true,
+    isTemporary: false,
+  });
   await appendAll(writer, content(1, 10), { chunkBytes: 64, packetBytes: 64 });
   const pass = async (minutes: number) => {
     for (let i = 0; i < minutes * 2; i++) {

@@ -98,7 +98,8 @@ function nothingPromised(): Promised {
   return { finalized: new Map(), atLeast: new Map(), generations: new Map(), deleted: new Set() };
 }
 
-const open = (disk: SimulatedDisk, seed: number) => LocalBlockStore.open({ disk: disk.mount(), directories: ['/data'], clock: new ManualClock(), random: seededRandom(seed) });
+const open = (disk: SimulatedDisk, seed: number) =>
+  LocalBlockStore.open({ disk: disk.mount(), directories: ['/data'], clock: new ManualClock(), random: seededRandom(seed) });
 
 /** Every broken promise, in words. */
 async function brokenPromises(store: LocalBlockStore, promised: Promised): Promise<string[]> {
@@ -109,7 +110,8 @@ async function brokenPromises(store: LocalBlockStore, promised: Promised): Promi
       broken.push(`block ${blockId} was finalized as generation ${generationStamp}, now it is ${JSON.stringify(replica)}`);
       continue;
     }
-    if (!(await readVerified(store, replica.block))?.equals(bytes)) broken.push(`block ${blockId} holds other bytes than were acknowledged`);
+    if (!(await readVerified(store, replica.block))?.equals(bytes))
+      broken.push(`block ${blockId} holds other bytes than were acknowledged`);
   }
   for (const [blockId, { generationStamp, bytes, versions }] of promised.atLeast) {
     const replica = store.getReplica(blockId);
@@ -118,8 +120,10 @@ async function brokenPromises(store: LocalBlockStore, promised: Promised): Promi
       continue;
     }
     const found = await readVerified(store, replica.block);
-    if (!found || found.length < bytes.length) broken.push(`block ${blockId}: ${bytes.length} bytes were synced, ${found?.length} are there`);
-    else if (!versions.some((version) => version.subarray(0, found.length).equals(found))) broken.push(`block ${blockId} holds bytes that nobody wrote`);
+    if (!found || found.length < bytes.length)
+      broken.push(`block ${blockId}: ${bytes.length} bytes were synced, ${found?.length} are there`);
+    else if (!versions.some((version) => version.subarray(0, found.length).equals(found)))
+      broken.push(`block ${blockId} holds bytes that nobody wrote`);
   }
   for (const [blockId, generationStamp] of promised.generations) {
     const found = store.getReplica(blockId)?.block.generationStamp ?? 0;
@@ -134,7 +138,11 @@ async function brokenPromises(store: LocalBlockStore, promised: Promised): Promi
 }
 
 /** Lets the disk die at its `at`-th change, brings it back, and looks. False if the life ended before. */
-async function crashAt(at: number, unsynced: Unsynced | 'process', random: Random): Promise<{ isOver: boolean; broken: string[]; promisedCount: number }> {
+async function crashAt(
+  at: number,
+  unsynced: Unsynced | 'process',
+  random: Random,
+): Promise<{ isOver: boolean; broken: string[]; promisedCount: number }> {
   const disk = new SimulatedDisk();
   disk.onCall = (_call, _path, callCount) => {
     if (callCount === at) disk.die();
@@ -261,7 +269,10 @@ test('a failed fsync fails the replica, is not repeated, and leaves nothing behi
     t.is(again.getReplica(1), undefined, 'nor after a restart');
     t.is(again.getReplica(2)?.state, 'finalized');
     await again.close();
-    t.deepEqual(disk.files().filter((path) => path.includes('blk_1')), []);
+    t.deepEqual(
+      disk.files().filter((path) => path.includes('blk_1')),
+      [],
+    );
   }
 });
 
@@ -274,24 +285,39 @@ test('a full disk fails that replica alone, with its reason, and gives its space
   disk.onCall = (call, path) => {
     if (call === 'write' && path.endsWith('blk_2')) throw failure('ENOSPC', 'no space left on device');
   };
-  await t.throwsAsync(big.append(packetOf(content(2, 100), 0, 100, chunkBytes)), { instanceOf: NoSpaceError, message: /free some, or add a data node/ });
+  await t.throwsAsync(big.append(packetOf(content(2, 100), 0, 100, chunkBytes)), {
+    instanceOf: NoSpaceError,
+    message: /free some, or add a data node/,
+  });
   await big.close();
   t.is(store.getReplica(2), undefined);
   await small.finalize();
   t.deepEqual(await readVerified(store, { blockId: 1, generationStamp: 9 }), content(1, 30));
   t.false((await store.readStorages())[0]!.isFailed);
   await store.close();
-  t.deepEqual(disk.files().filter((path) => path.includes('blk_2')), []);
+  t.deepEqual(
+    disk.files().filter((path) => path.includes('blk_2')),
+    [],
+  );
 });
 
 test('the reserve of a disk is not written into', async (t) => {
   const disk = new SimulatedDisk();
   disk.totalBytes = 10_000;
-  const store = await LocalBlockStore.open({ disk: disk.mount(), directories: ['/data'], clock: new ManualClock(), random: seededRandom(1), reservedBytes: 9000 });
+  const store = await LocalBlockStore.open({
+    disk: disk.mount(),
+    directories: ['/data'],
+    clock: new ManualClock(),
+    random: seededRandom(1),
+    reservedBytes: 9000,
+  });
   t.is((await store.readStorages())[0]!.capacityBytes, 1000);
   const writer = await store.create(request(1, 9));
   await writer.append(packetOf(content(1, 400), 0, 400, chunkBytes));
-  await t.throwsAsync(writer.append(packetOf(content(1, 1400), 400, 1400, chunkBytes)), { instanceOf: NoSpaceError, message: /only its reserve is left/ });
+  await t.throwsAsync(writer.append(packetOf(content(1, 1400), 400, 1400, chunkBytes)), {
+    instanceOf: NoSpaceError,
+    message: /only its reserve is left/,
+  });
   await writer.close();
   t.is(store.getReplica(1), undefined);
   await store.close();

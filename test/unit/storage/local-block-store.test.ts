@@ -4,7 +4,14 @@ import { join } from 'node:path';
 import test from 'ava';
 import { systemClock } from '../../../source/base/clock.js';
 import { systemRandom } from '../../../source/base/random.js';
-import { ChecksumError, InputOutputError, OverloadedError, StorageDamagedError, StorageLockedError, VersionMismatchError } from '../../../source/protocol/errors.js';
+import {
+  ChecksumError,
+  InputOutputError,
+  OverloadedError,
+  StorageDamagedError,
+  StorageLockedError,
+  VersionMismatchError,
+} from '../../../source/protocol/errors.js';
 import { LocalBlockStore, type LocalBlockStoreOptions } from '../../../source/storage/local-block-store.js';
 import { nodeDisk } from '../../../source/storage/node-disk.js';
 import { finalizedSubdirectory } from '../../../source/storage/volume-layout.js';
@@ -39,7 +46,10 @@ test('people who look at the disk find the bytes of a block under its name, and 
     t.deepEqual((await readdir(folder)).sort(), ['blk_1073741825', 'blk_1073741825_9.meta']);
     t.deepEqual(await readFile(join(folder, 'blk_1073741825')), content(1, 300));
     t.is((await readFile(join(folder, 'blk_1073741825_9.meta'))).toString('latin1', 0, 4), 'DFSM');
-    t.regex(await readFile(join(data, 'VERSION'), 'utf8'), /^dfsh-storage 1\nclusterID=\nstorageID=DS-[0-9a-f]{32}\ndatanodeUuid=[0-9a-f]{32}\nchecksum=[0-9a-f]{8}\n$/);
+    t.regex(
+      await readFile(join(data, 'VERSION'), 'utf8'),
+      /^dfsh-storage 1\nclusterID=\nstorageID=DS-[0-9a-f]{32}\ndatanodeUuid=[0-9a-f]{32}\nchecksum=[0-9a-f]{8}\n$/,
+    );
     t.is((await stat(join(folder, 'blk_1073741825'))).mode & 0o777, 0o600);
     t.is((await stat(data)).mode & 0o777, 0o700);
     await store.close();
@@ -107,7 +117,10 @@ test('a block in a directory where it does not belong, and one without checksums
     for (const suffix of ['', '_9.meta']) await rename(join(folder, `blk_1${suffix}`), join(wrong, `blk_1${suffix}`));
     await rm(join(folder, 'blk_2_9.meta'));
     const again = await open(directory);
-    t.deepEqual([1, 2, 3].map((blockId) => again.getReplica(blockId)?.state), ['quarantined', undefined, 'finalized']);
+    t.deepEqual(
+      [1, 2, 3].map((blockId) => again.getReplica(blockId)?.state),
+      ['quarantined', undefined, 'finalized'],
+    );
     t.deepEqual((await readdir(join(directory, 'quarantine'))).sort(), ['blk_1', 'blk_1_9.meta', 'blk_2']);
     await again.close();
   }));
@@ -131,7 +144,10 @@ test('a replica whose files somebody deleted is found out when it is read', (t) 
     const store = await open(directory);
     await put(store, 1, content(1, 300));
     await rm(join(directory, 'current'), { recursive: true });
-    await t.throwsAsync(store.openReader({ blockId: 1, generationStamp: 9 }), { instanceOf: ChecksumError, message: /its files are missing/ });
+    await t.throwsAsync(store.openReader({ blockId: 1, generationStamp: 9 }), {
+      instanceOf: ChecksumError,
+      message: /its files are missing/,
+    });
     t.is((await store.verify({ blockId: 1, generationStamp: 9 })).outcome, 'rotten');
     t.true(await store.quarantine({ blockId: 1, generationStamp: 9 }, 'missing'));
     await store.close();
@@ -144,7 +160,10 @@ test('several directories are one store: each has its storage, and blocks go whe
     const storages = await store.readStorages();
     t.is(new Set(storages.map(({ storageId }) => storageId)).size, 2);
     for (const [index, { storageId }] of storages.entries()) await put(store, index + 1, content(1, 10), { storageId });
-    t.deepEqual(storages.map(({ storageId }) => [...store.finalizedReplicas(storageId)].map(({ blockId }) => blockId)), [[1], [2]]);
+    t.deepEqual(
+      storages.map(({ storageId }) => [...store.finalizedReplicas(storageId)].map(({ blockId }) => blockId)),
+      [[1], [2]],
+    );
     await store.bindToCluster('cluster-a');
     const uuid = store.datanodeUuid;
     await store.close();
@@ -152,11 +171,17 @@ test('several directories are one store: each has its storage, and blocks go whe
     const again = await open([join(directory, 'c'), ...directories]);
     t.is(again.datanodeUuid, uuid);
     t.is(again.clusterId, 'cluster-a');
-    t.deepEqual((await again.readStorages()).map(({ blockCount }) => blockCount), [0, 1, 1]);
+    t.deepEqual(
+      (await again.readStorages()).map(({ blockCount }) => blockCount),
+      [0, 1, 1],
+    );
     await again.close();
     const stranger = await open(join(directory, 'd'));
     await stranger.close();
-    await t.throwsAsync(open([directories[0]!, join(directory, 'd')]), { instanceOf: StorageDamagedError, message: /belong to different data nodes/ });
+    await t.throwsAsync(open([directories[0]!, join(directory, 'd')]), {
+      instanceOf: StorageDamagedError,
+      message: /belong to different data nodes/,
+    });
   }));
 
 test('the same block in two directories is kept once, in its newer generation', (t) =>
@@ -207,4 +232,5 @@ test('more open readers than the limit wait for their turn', (t) =>
     await chmod(directory, 0o500);
     await t.throwsAsync(open(join(directory, 'data')), { instanceOf: InputOutputError, message: /opening .*EACCES/ });
     await chmod(directory, 0o700);
-  }));
+  }),
+);

@@ -1,0 +1,59 @@
+import type { RecoverReplica } from './block-store.js';
+import type { WriterStart } from './local-replica-writer.js';
+import { ReplicaBeingWritten } from './replica-being-written.js';
+import type { FinalizedReplica } from './replica-index.js';
+import type { ReplicaMap } from './replica-map.js';
+import { type CutSource, readMetaHeader, writeCutMeta } from './replica-recovery.js';
+
+/**
+ * Turns a replica, being written without a writer or finalized, into one being written of a newer generation, cut to `keepBytes`; the data
+ * file itself is cut by whoever opens it next. Called under the lock of the block.
+ *
+ * New checksum file first, then the data's move, then the old checksum file's end: after a crash the newest generation that is whole wins
+ * (volume-scan.ts), and what was finalized is never in neither place. If it fails before the move, nothing has changed.
+ */
+export async function takeOver(
+  replicas: ReplicaMap,
+  current: ReplicaBeingWritten | FinalizedReplica,
+  request: RecoverReplica,
+): Promise<{ replica: ReplicaBeingWritten; start: Omit<WriterStart, 'data' | 'meta'> }> {
+  const { blockId, generationStamp, keepBytes, isDurable } = request;
+  const isOpen = current instanceof ReplicaBeingWritten;
+  const volume = isOpen ? current.volume : replicas.volumeOf(current);
+  const { disk } = volume;
+  const source = isOpen ? sourceOfOpen(current) : await sourceOfFinalized(replicas, blockId, current);
+  const replica = isOpen
+    ? current
+    : new ReplicaBeingWritten({ blockId, generationStamp, volume, isTemporary: false, chunkBytes: source.chunkBytes });
+  const metaPath = replica.metaPathOf(generationStamp);
+  const { tailCrc, tableCrc } = await writeCutMeta(disk, source, { metaPath, generationStamp, keepBytes, isDurable });
+  if (!isOpen) {
+    await disk.rename({ source: source.dataPath, target: replica.dataPath });
+    replicas.removeFinalized(blockId);
+    replicas.beingWritten.set(blockId, replica);
+  }
+  replica.generationStamp = generationStamp;
+  replica.lengthBytes = replica.visibleLengthBytes = keepBytes;
+  replica.tailCrc = replica.visibleTailCrc = tailCrc;
+  volume.usedBytes += keepBytes - replica.usedBytes;
+  replica.usedBytes = keepBytes;
+  if (isDurable) await volume.syncDirectory(replica.directory);
+  await volume.discard(source.metaPath);
+  // Else the old checksum file could come back, when the new data is in its place again.
+  if (isDurable && !isOpen) await volume.syncDirectory(volume.finalizedDirectory(blockId));
+  const syncedSlot = isDurable && keepBytes % replica.chunkBytes !== 0 ? 0 : undefined;
+  return { replica, start: { endBytes: keepBytes, tailCrc, tableCrc, hasHeader: true, syncedSlot } };
+}
+
+function sourceOfOpen(replica: ReplicaBeingWritten): CutSource {
+  const { blockId, chunkBytes, dataPath, metaPath, lengthBytes, tailCrc } = replica;
+  return { blockId, chunkBytes, dataPath, metaPath, lengthBytes, tailCrc };
+}
+
+async function sourceOfFinalized(replicas: ReplicaMap, blockId: number, replica: FinalizedReplica): Promise<CutSource> {
+  const { generationStamp, lengthBytes } = replica;
+  const volume = replicas.volumeOf(replica);
+  const { data, meta } = volume.finalizedPaths(blockId, generationStamp);
+  const { chunkBytes } = await readMetaHeader(volume.disk, meta, { blockId, generationStamp });
+  return { blockId, chunkBytes, dataPath: data, metaPath: meta, lengthBytes, tailCrc: undefined };
+}
