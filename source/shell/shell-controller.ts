@@ -1,17 +1,17 @@
 import type { Clock, Timer } from '../base/clock.js';
 import type { OutputSink } from '../commands/command.js';
-import { commonPrefix, type MenuCandidate, openMenu, selectInMenu, shownInLine } from './completion-menu.js';
+import { CompletionSession } from './completion-session.js';
+import { DetachableSink } from './detachable-sink.js';
 import type { Glyphs } from './glyphs.js';
 import { type History, type HistoryWalk, suggestFromHistory, walkHistory } from './history.js';
 import { HistorySearcher, openSearch } from './history-search.js';
-import { emptyInput, LineInput } from './line-input.js';
+import { LineInput } from './line-input.js';
 import { findBinding, type Key, menuKeys, promptKeys, runningKeys, searchKeys, type ShellAction } from './keys.js';
 import { editLine, type LineEdit } from './line-editor.js';
 import { nextWord } from './graphemes.js';
 import { layoutPrompt } from './layout/input-layout.js';
 import { spinnerIntervalMs } from './layout/frame-layout.js';
 import type { Paint } from './paint.js';
-import { silentSink } from './ink-sink.js';
 import type { Scrollback } from './scrollback.js';
 import type { Highlight, ShellOptions } from './shell-options.js';
 import type { ShellStore } from './shell-store.js';
@@ -25,16 +25,12 @@ export interface ShellHost {
   suspend(): void;
 }
 
-/** Completion that takes longer is given up, ms: the name node is away. */
-const completionTimeoutMs = 3000;
-/** Keys typed behind a Tab wait so long for its answer, ms; then they are taken as they are, and the answer counts only if the line is still the same. */
-const completionHoldMs = 500;
 /** A command that has not ended so long after Ctrl-C, ms, is left behind by the next one. */
 const patienceMs = 3000;
 /** At the end a command that is cancelled may clean up so long, ms. */
 const farewellMs = 5000;
 
-/** What keys do: edits, completion, history, and running lines. All that it shows goes through the store and the scrollback. */
+/** What keys do: edits, history, and running lines. All that it shows goes through the store and the scrollback. */
 export class ShellController {
   /** Resolves to the shell's exit code when it is left. */
   readonly finished: Promise<number>;
@@ -49,10 +45,10 @@ export class ShellController {
   readonly #host: ShellHost;
   readonly #createSink: () => OutputSink;
   readonly #typeAhead = new TypeAhead();
+  readonly #completion: CompletionSession;
   #finish!: (code: number) => void;
   #walk: HistoryWalk | undefined;
   #searcher: HistorySearcher | undefined;
-  #completion: { abort: AbortController; heldUntilMs: number } | undefined;
   #run: { abort: AbortController; input: LineInput; abandon: () => void; cancelledMs: number | undefined; ended: Promise<void> } | undefined;
   #isLeaving = false;
   #exitCode = 0;
@@ -79,6 +75,7 @@ export class ShellController {
     this.#highlight = parts.highlight;
     this.#host = parts.host;
     this.#createSink = parts.createSink;
+    this.#completion = new CompletionSession({ options: parts.options, store: parts.store, edit: (edit) => this.#edit(edit), onReleased: () => this.#replayTypeAhead() });
     this.finished = new Promise((resolve) => (this.#finish = resolve));
     const { session } = this.#options;
     session.history = () => [...this.#history.entries()];
@@ -88,11 +85,11 @@ export class ShellController {
 
   key(key: Key): void {
     const { running } = this.#store.current;
-    if (this.#isHolding()) {
+    if (this.#completion.isHolding) {
       // Tab and Enter typed in one go: Enter is for the completed line.
       if (findBinding(runningKeys, key)?.action !== 'interrupt') return this.#typeAhead.add({ type: 'key', key });
       this.#typeAhead.clear();
-      this.#completion?.abort.abort();
+      this.#completion.cancel();
     }
     if (running && !running.isReading) {
       const action = findBinding(runningKeys, key)?.action;
@@ -106,20 +103,15 @@ export class ShellController {
 
   paste(text: string): void {
     const { running } = this.#store.current;
-    if (this.#isHolding() || (running && !running.isReading)) this.#typeAhead.add({ type: 'paste', text });
+    if (this.#completion.isHolding || (running && !running.isReading)) this.#typeAhead.add({ type: 'paste', text });
     else this.#type({ type: 'paste', text });
-  }
-
-  /** True while a completion has just been asked for: keys wait for its answer, but only for as long as nobody notices. */
-  #isHolding(): boolean {
-    return this.#completion !== undefined && this.#clock.monotonicMs() < this.#completion.heldUntilMs;
   }
 
   /** Cancels what runs, gives it time to clean up, and ends with `code`. */
   async leave(code: number): Promise<void> {
     this.#isLeaving = true;
     this.#exitCode = code;
-    this.#completion?.abort.abort();
+    this.#completion.cancel();
     const run = this.#run;
     if (run) {
       run.abort.abort();
@@ -164,7 +156,7 @@ export class ShellController {
 
   /** Edits the line: menus close, walks through the history end, the suggestion follows. */
   #edit(edit: LineEdit): void {
-    this.#completion?.abort.abort();
+    this.#completion.cancel();
     this.#walk = undefined;
     const editor = editLine(this.#store.current.editor, edit);
     this.#store.dispatch({ type: 'edited', editor, suggestion: this.#suggestion(editor.text) });
@@ -183,13 +175,16 @@ export class ShellController {
       case 'newline':
         return this.#edit({ type: 'insert', text: '\n' });
       case 'complete':
-        return this.#complete(1);
+        return this.#completion.next(1);
       case 'complete-back':
-        return this.#complete(-1);
+        return this.#completion.next(-1);
       case 'menu-take':
-        return this.#takeFromMenu();
+        if (this.#completion.take()) return;
+        // Nothing chosen: Enter runs the line as it stands.
+        this.#edit({ type: 'end' });
+        return this.#submit();
       case 'menu-close':
-        return this.#closeMenu();
+        return this.#completion.close();
       case 'older':
         return this.#walkHistory(-1);
       case 'newer':
@@ -228,7 +223,7 @@ export class ShellController {
 
   #submit(): void {
     const line = this.#store.current.editor.text;
-    this.#completion?.abort.abort();
+    this.#completion.cancel();
     this.#walk = undefined;
     this.#echo(line);
     if (line.trim() === '') return this.#edit({ type: 'clear' });
@@ -291,7 +286,7 @@ export class ShellController {
   }
 
   #replayTypeAhead(): void {
-    while (!this.#run && !this.#isHolding()) {
+    while (!this.#run && !this.#completion.isHolding) {
       const typed = this.#typeAhead.next();
       if (!typed) return;
       this.#type(typed);
@@ -391,117 +386,5 @@ export class ShellController {
     const query = editLine(search.query, edit);
     const isSame = query.text === search.query.text;
     this.#store.dispatch({ type: 'search-changed', search: { ...search, query, ...(isSame ? {} : { matches: this.#searcher!.find(query.text), selectedIndex: 0 }) } });
-  }
-
-  // Completion
-
-  #complete(direction: 1 | -1): void {
-    const { menu, running, editor } = this.#store.current;
-    if (running) return;
-    if (!menu) return void this.#askForCompletion(editor.text, editor.cursor);
-    const selected = selectInMenu(menu, direction);
-    const { insert } = selected.candidates[selected.selectedIndex]!;
-    const shown = editLine(editor, { type: 'replace', start: menu.start, end: menu.end, text: insert });
-    this.#store.dispatch({ type: 'edited', editor: shown, menu: shownInLine(selected, insert) });
-  }
-
-  async #askForCompletion(text: string, cursor: number): Promise<void> {
-    this.#completion?.abort.abort();
-    const abort = new AbortController();
-    const mine = { abort, heldUntilMs: this.#clock.monotonicMs() + completionHoldMs };
-    this.#completion = mine;
-    const timer = this.#clock.setTimer(() => abort.abort(), completionTimeoutMs);
-    const hold = this.#clock.setTimer(() => this.#replayTypeAhead(), completionHoldMs);
-    const gaveUp = new Promise<undefined>((resolve) => abort.signal.addEventListener('abort', () => resolve(undefined), { once: true }));
-    const ask = async () => this.#options.completer(text, cursor, await this.#options.createContext({ sink: silentSink, signal: abort.signal, input: emptyInput() }));
-    const completion = await Promise.race([ask().catch(() => undefined), gaveUp]);
-    timer.cancel();
-    hold.cancel();
-    if (this.#completion !== mine) return;
-    this.#completion = undefined;
-    const { editor, running } = this.#store.current;
-    // Else it is the answer to a line that is no longer there.
-    if (!running && editor.text === text && editor.cursor === cursor) {
-      if (completion) this.#applyCompletion(completion.candidates, completion.start, completion.end);
-      else this.#store.dispatch({ type: 'hinted', hint: 'no completion: the name node does not answer' });
-    }
-    this.#replayTypeAhead();
-  }
-
-  #applyCompletion(candidates: readonly MenuCandidate[], start: number, end: number): void {
-    const { editor } = this.#store.current;
-    const [only] = candidates;
-    if (!only) return this.#store.dispatch({ type: 'hinted', hint: 'nothing to complete' });
-    if (candidates.length === 1) {
-      const followedByBlank = /^\s/.test(editor.text.slice(end));
-      return this.#edit({ type: 'replace', start, end, text: only.insert + (only.isPartial || followedByBlank ? '' : ' ') });
-    }
-    const original = editor.text.slice(start, end);
-    const prefix = commonPrefix(candidates.map(({ insert }) => insert));
-    // A prefix that ends within a quotation would leave the line open: only what lengthens the word as typed goes in.
-    const grown = prefix.length > original.length && prefix.startsWith(original) ? prefix : original;
-    const shown = grown === original ? editor : editLine(editor, { type: 'replace', start, end, text: grown });
-    this.#store.dispatch({ type: 'edited', editor: shown, menu: openMenu(candidates, { start, end: start + grown.length, original: grown }) });
-  }
-
-  #takeFromMenu(): void {
-    const menu = this.#store.current.menu!;
-    const chosen = menu.candidates[menu.selectedIndex];
-    // Nothing chosen: Enter runs the line as it stands.
-    if (!chosen) {
-      this.#edit({ type: 'end' });
-      return this.#submit();
-    }
-    this.#edit({ type: 'replace', start: menu.start, end: menu.end, text: chosen.insert + (chosen.isPartial ? '' : ' ') });
-  }
-
-  #closeMenu(): void {
-    const menu = this.#store.current.menu!;
-    this.#edit({ type: 'replace', start: menu.start, end: menu.end, text: menu.original });
-  }
-}
-
-/** A sink that falls silent: a command that was left behind must not write between the lines of the next. */
-class DetachableSink implements OutputSink {
-  #sink: OutputSink;
-
-  constructor(sink: OutputSink) {
-    this.#sink = sink;
-  }
-
-  detach(): void {
-    this.#sink = silentSink;
-  }
-
-  get isJson(): boolean {
-    return this.#sink.isJson;
-  }
-
-  get screen(): OutputSink['screen'] {
-    return this.#sink.screen;
-  }
-
-  out(line: string): void {
-    this.#sink.out(line);
-  }
-
-  err(line: string): void {
-    this.#sink.err(line);
-  }
-
-  record(record: object): void {
-    this.#sink.record(record);
-  }
-
-  write(bytes: Uint8Array): Promise<void> {
-    return this.#sink.write(bytes);
-  }
-
-  progress(...parameters: Parameters<OutputSink['progress']>): void {
-    this.#sink.progress(...parameters);
-  }
-
-  end(...parameters: Parameters<OutputSink['end']>): void {
-    this.#sink.end(...parameters);
   }
 }

@@ -59,10 +59,14 @@ function sentLine(transfer: Transfer, nowMs: number, columns: number, glyphs: Gl
 }
 
 function durableLine({ progress }: Transfer, columns: number, glyphs: Glyphs): StyledLine {
-  const { durableReplicaBytes = 0, replication = 1, totalBytes, blockCount, durableReplicaCounts = [] } = progress;
+  const { doneBytes, durableReplicaBytes = 0, replication = 1, totalBytes, blockCount, durableReplicaCounts = [] } = progress;
   const durableReplicas = durableReplicaCounts.reduce((sum, count) => sum + count, 0);
-  const replicas = blockCount === undefined ? `${durableReplicas} replicas` : `${durableReplicas}/${blockCount * replication} replicas`;
-  if (totalBytes === undefined) return withParts([segment(' repl  ')], [`${formatBytes(durableReplicaBytes)} durable`, `   ${replicas}`], columns);
+  const replicas = blockCount !== undefined ? `${durableReplicas}/${blockCount * replication} replicas` : durableReplicas > 0 ? `${durableReplicas} replicas` : '';
+  if (totalBytes === undefined) {
+    const parts = [`${formatBytes(durableReplicaBytes)} durable of ${formatBytes(doneBytes * replication)} sent`];
+    if (replicas !== '') parts.push(`   ${replicas}`);
+    return withParts([segment(' repl  ')], parts, columns);
+  }
   const fraction = totalBytes === 0 ? 1 : durableReplicaBytes / (totalBytes * replication);
   const bar = formatBar(fraction, barColumns(columns), glyphs);
   const head = [segment(' repl  '), segment(bar.full, 'good'), segment(bar.empty, 'dim')];

@@ -68,6 +68,11 @@ test('a put looks as drawn in screen (b)', (t) => {
   t.is(layoutFrame(state, unicodeGlyphs, plain).cursor, undefined);
 });
 
+test('a transfer of unknown length has figures instead of bars', (t) => {
+  const state = stateAfter([healthy, ...putting({ source: '-', totalBytes: undefined, blockIndex: undefined, blockCount: undefined, durableReplicaCounts: undefined, nodes: undefined })]);
+  t.deepEqual(rows(state).slice(0, 3), ['PUT - → /user/me/events.csv', ' sent  612 MiB   84.2 MiB/s', ' repl  1.4 GiB durable of 1.8 GiB sent']);
+});
+
 test('a dead node and its repair look as drawn in screen (c)', (t) => {
   const half: ShellEvent = { type: 'health-came', health: { ...fixtureDegradedHealth(), repair: { ...fixtureDegradedHealth().repair, doneBlocks: 163 } }, nowMs: -1000 };
   t.deepEqual(rows(stateAfter([healthy, half, degraded])), [
