@@ -12,17 +12,18 @@ const blocksPerPage = 4096;
 export function* loadBlocks(catalog: BlockCatalog, redundancy: BlockRedundancy, writing: BlocksBeingWritten): Generator<number> {
   const { map } = redundancy;
   let [afterInodeId, afterIndex]: [number | undefined, number | undefined] = [undefined, undefined];
-  for (let page = 1; ; page++) {
+  for (let page = 0; ; page++) {
+    // A page may be short before the end, where blocks of deleted files are passed over: only an empty one is behind the last.
     const blocks = catalog.scanBlocks(afterInodeId, afterIndex, blocksPerPage);
+    const last = blocks[blocks.length - 1];
+    if (!last) return;
+    if (page > 0) yield page;
     for (const block of blocks) {
       if (map.find(block.blockId) >= 0) continue;
-      const entry = map.add({ ...block, state: block.isComplete ? blockStates.complete : blockStates.underConstruction });
+      const entry = map.add(block, block.isComplete ? blockStates.complete : blockStates.underConstruction);
       if (block.isComplete) redundancy.recheck(entry);
       else writing.begin({ blockId: block.blockId, generationStamp: block.generationStamp, blockSizeBytes: 0 }, []);
     }
-    const last = blocks[blocks.length - 1];
-    if (!last || blocks.length < blocksPerPage) return;
     [afterInodeId, afterIndex] = [last.inodeId, last.blockIndex];
-    yield page;
   }
 }

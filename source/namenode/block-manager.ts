@@ -77,7 +77,7 @@ export class BlockManager implements BlockManagement {
   addUnderConstruction(block: { blockId: number; generationStamp: number; inodeId: number; replication: number; blockSizeBytes?: number }, targets: readonly ReplicaLocation[]): void {
     const { map } = this.#redundancy;
     if (map.find(block.blockId) >= 0) return;
-    map.add({ ...block, lengthBytes: 0, state: blockStates.underConstruction });
+    map.add({ ...block, lengthBytes: 0 }, blockStates.underConstruction);
     this.#parts.writing.begin({ blockId: block.blockId, generationStamp: block.generationStamp, blockSizeBytes: block.blockSizeBytes ?? 0 }, this.#places(targets));
   }
 
@@ -205,7 +205,7 @@ export class BlockManager implements BlockManagement {
       // Of a node that is still to report (it, or we, have been away) the doubt is remembered until it has.
       if ((index < 0 && node.isAlive && node.isReported) || node.verifications.size >= maxVerificationsPerNode) continue;
       const replica = index < 0 ? 0 : map.replica(entry, index);
-      if (replicaHas(replica, replicaFlags.corrupt | replicaFlags.deleting)) continue;
+      if (replicaHas(replica, replicaFlags.corrupt)) continue;
       if (index >= 0) map.setReplica(entry, index, withFlags(replica, replicaFlags.suspect));
       if (!node.verifications.has(block.blockId)) node.verifications.set(block.blockId, { block: map.block(entry), orderedMs: Number.NEGATIVE_INFINITY });
     }

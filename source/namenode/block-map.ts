@@ -95,7 +95,7 @@ export class BlockMap {
   }
 
   /** A new block without replicas. It must not be there. */
-  add(block: { blockId: number; inodeId: number; generationStamp: number; lengthBytes: number; replication: number; state: number }): number {
+  add(block: { blockId: number; inodeId: number; generationStamp: number; lengthBytes: number; replication: number }, state: number): number {
     let entry: number;
     if (this.#firstFree > 0) {
       entry = this.#firstFree - 1;
@@ -110,7 +110,7 @@ export class BlockMap {
     segment.inodeIds[low] = block.inodeId;
     segment.generationStamps[low] = block.generationStamp;
     segment.replications[low] = block.replication;
-    segment.states[low] = block.state | (noBucket << 4);
+    segment.states[low] = state | (noBucket << 4);
     segment.replicaCounts[low] = 0;
     this.setLengthBytes(entry, block.lengthBytes);
     this.#index.add(block.blockId, entry);

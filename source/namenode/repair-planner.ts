@@ -49,6 +49,8 @@ export interface PendingCopy {
   readonly target: DatanodeDescriptor;
   deadlineMs: number;
   doneBytes: number;
+  /** The source has the order. */
+  wasDelivered: boolean;
   wasMentioned: boolean;
 }
 
@@ -124,6 +126,7 @@ export class RepairPlanner {
     const orders = source.copyOrders.filter(isNeeded);
     for (const { block } of source.copyOrders.filter((order) => !isNeeded(order))) this.forget(block.blockId);
     source.copyOrders = [];
+    for (const { block } of orders) this.#pending.get(block.blockId)!.wasDelivered = true;
     return orders;
   }
 
@@ -136,7 +139,10 @@ export class RepairPlanner {
     this.#finishedBytes += copy.lengthBytes;
   }
 
-  /** What a source says in its heartbeat of the copies that it makes. */
+  /**
+   * What a source says in its heartbeat of the copies that it makes. It names those that run; one that ran and does not any more, and all
+   * that it had when none runs, have ended: unless the target tells soon, they failed.
+   */
   noteProgress(source: DatanodeDescriptor, replications: ParamsOf<DatanodeProtocol, 'datanode.sendHeartbeat'>['replications'], nowMs: number): void {
     const copies = this.#bySource.get(source);
     if (!copies) return;
@@ -147,7 +153,7 @@ export class RepairPlanner {
         if (!copy.wasMentioned || doneBytes > copy.doneBytes) copy.deadlineMs = Math.max(copy.deadlineMs, nowMs + this.#limits.timeoutMs);
         copy.doneBytes = Math.min(doneBytes, copy.lengthBytes);
         copy.wasMentioned = true;
-      } else if (copy.wasMentioned) {
+      } else if (copy.wasMentioned || (copy.wasDelivered && mentioned.size === 0)) {
         copy.deadlineMs = Math.min(copy.deadlineMs, nowMs + this.#limits.vanishedMs);
       }
     }
@@ -200,7 +206,7 @@ export class RepairPlanner {
     target.incoming.count++;
     target.incoming.bytes += block.lengthBytes;
     const deadlineMs = nowMs + this.#limits.timeoutMs + Math.max(source.outgoing.bytes, target.incoming.bytes) / slowestBytesPerMs;
-    const copy: PendingCopy = { ...block, source, target, deadlineMs, doneBytes: 0, wasMentioned: false };
+    const copy: PendingCopy = { ...block, source, target, deadlineMs, doneBytes: 0, wasDelivered: false, wasMentioned: false };
     this.#pending.set(block.blockId, copy);
     const copies = this.#bySource.get(source);
     if (copies) copies.add(copy);

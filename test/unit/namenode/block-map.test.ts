@@ -27,7 +27,7 @@ test('the map holds what a plain Map holds, after any additions, removals and ch
         if (entry >= 0 !== (known !== undefined)) return false;
         if (kind === 'add' && !known) {
           const block = { inodeId: value + 1, generationStamp: value + 2, lengthBytes: value, replication: 1 + node };
-          map.add({ blockId: id, ...block, state: blockStates.complete });
+          map.add({ blockId: id, ...block }, blockStates.complete);
           model.set(id, { ...block, replicas: new Map() });
         } else if (kind === 'remove' && known) {
           map.remove(entry);
@@ -66,11 +66,11 @@ test('the map holds what a plain Map holds, after any additions, removals and ch
 test('a hundred thousand blocks are added, found, half of them removed, and their entries used again', (t) => {
   const map = new BlockMap();
   const count = 100_000;
-  for (let i = 0; i < count; i++) map.add({ blockId: 1_073_741_825 + i, inodeId: i + 1, generationStamp: 1001, lengthBytes: i, replication: 3, state: blockStates.complete });
+  for (let i = 0; i < count; i++) map.add({ blockId: 1_073_741_825 + i, inodeId: i + 1, generationStamp: 1001, lengthBytes: i, replication: 3 }, blockStates.complete);
   for (let i = 0; i < count; i += 2) map.remove(map.find(1_073_741_825 + i));
   t.is(map.size, count / 2);
   for (let i = 0; i < count; i++) if (map.find(1_073_741_825 + i) >= 0 !== (i % 2 === 1)) t.fail(`block ${i}`);
-  for (let i = 0; i < count / 2; i++) map.add({ blockId: 9_000_000_000 + i, inodeId: 1, generationStamp: 1, lengthBytes: 1, replication: 1, state: blockStates.complete });
+  for (let i = 0; i < count / 2; i++) map.add({ blockId: 9_000_000_000 + i, inodeId: 1, generationStamp: 1, lengthBytes: 1, replication: 1 }, blockStates.complete);
   t.is(map.entryCount, count);
   for (let i = 0; i < count / 2; i++) if (map.blockId(map.find(9_000_000_000 + i)) !== 9_000_000_000 + i) t.fail(`new block ${i}`);
 });

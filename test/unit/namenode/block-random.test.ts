@@ -36,9 +36,9 @@ for (const seed of seeds()) {
           if (!node.isRunning) await node.start();
         }
       } else if (action === 8) {
-        // One copy rots where there are at least two.
+        // One copy rots where there are at least two, and a reader meets it.
         const block = pick([...alive.values()].filter((each) => cluster.holders(each).length >= 2));
-        const node = block && pick(cluster.holders(block));
+        const node = block && pick(cluster.holders(block).filter(({ name }) => cluster.locations(block).includes(name)));
         if (block && node) {
           node.rotten.add(block.blockId);
           cluster.services.blocks.reportBadReplicas([{ block, datanodeUuid: node.uuid, storageId: node.storageId }]);

@@ -28,6 +28,8 @@ test('a node dies: its blocks are copied to the rest, within two heartbeats of t
     const holders = cluster.holders(block).filter((node) => node.isRunning);
     t.is(holders.length, 3);
     t.deepEqual(cluster.locations(block), holders.map(({ name }) => name).sort());
+    const all = cluster.services.blocks.locate(block.blockId, { readerAddress: '', allReplicas: true });
+    t.is(all.length, 3, 'the dead one is forgotten, now that there are enough');
   }
   t.is(cluster.services.health().status, 'DEGRADED', 'a node is dead still');
   await cluster.run(500);
@@ -90,15 +92,19 @@ test('blocks with the fewest copies are copied first', async (t) => {
   const [first, second] = cluster.nodes;
   const single = new Set(blocks.filter((block) => cluster.holders(block).filter((node) => node !== first && node !== second).length === 1).map(({ blockId }) => blockId));
   t.true(single.size >= 3);
+  // Both are gone before any copy is ordered.
+  cluster.services.safeMode.enter();
   first!.kill();
   second!.kill();
   await cluster.runUntil(() => cluster.events('node-dead').length === 2);
+  cluster.services.safeMode.leave();
   await cluster.runUntil(() => cluster.nodes.some((node) => node.commands.some(({ kind }) => kind === 'replicate')));
   const orders = () => cluster.nodes.flatMap((node) => node.commands.flatMap((command) => (command.kind === 'replicate' ? [command.block.blockId] : [])));
   const firstOrders = orders();
   t.true(firstOrders.length > 0 && firstOrders.length <= 4, 'one stream a node');
-  // Each source takes a single one while it has any of them.
-  t.true(firstOrders.some((blockId) => single.has(blockId)));
+  const holdersOfSingle = new Set(blocks.filter(({ blockId }) => single.has(blockId)).flatMap((block) => cluster.holders(block).filter((node) => node.isRunning)));
+  // Each node that has a last copy begins with one. (The last of four may find no free target but itself.)
+  t.true(firstOrders.filter((blockId) => single.has(blockId)).length >= Math.min(3, holdersOfSingle.size));
   await cluster.runUntil(() => blocks.every((block) => !single.has(block.blockId) || cluster.holders(block).filter((node) => node.isRunning).length >= 2));
   const doubles = orders().filter((blockId) => !single.has(blockId)).length;
   t.true(doubles < 30, `${doubles} blocks with two copies were copied before those with one were safe`);
@@ -120,7 +126,7 @@ test('a copy that never arrives is given up and made again elsewhere', async (t)
     node.commands.length = 0;
   }
   const tookMs = await cluster.runUntil(allHealthy(cluster));
-  t.true(tookMs < 60_000);
+  t.true(tookMs < 10_000, 'its source does nothing any more: that is noticed before the copy could have timed out');
   const secondOrder = cluster.nodes.flatMap((node) => node.commands).find(({ kind }) => kind === 'replicate')!;
   if (firstOrder.kind !== 'replicate' || secondOrder.kind !== 'replicate') return t.fail();
   t.not(secondOrder.targets[0]!.name, firstOrder.targets[0]!.name, 'not to the target that failed, while there is another');

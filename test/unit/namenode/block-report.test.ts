@@ -53,10 +53,14 @@ test('slices count in their order only: an older report, a slice that came twice
   await node!.reportSlice({ reportId: newer, sliceIndex: 0, isLast: true, replicas: [] });
   t.true(cluster.locations(a).includes(node!.name));
   t.true(cluster.locations(b).includes(node!.name));
+  await node!.reportSlice({ reportId: older, sliceIndex: 1, isLast: true, replicas: [] });
+  t.true(cluster.locations(b).includes(node!.name));
   await node!.reportSlice({ reportId: newer, sliceIndex: 2, isLast: true, replicas: [] });
   t.true(cluster.locations(b).includes(node!.name));
   await cluster.run(1500);
   t.is(node!.commands.filter(({ kind }) => kind === 'blockReport').length, 1, 'after a gap the node is asked for a whole report');
+  await node!.reportSlice({ reportId: newer, sliceIndex: 0, isLast: true, replicas: [] });
+  t.true(cluster.locations(b).includes(node!.name), 'older than the last whole one');
   await t.throwsAsync(node!.reportSlice({ reportId: node!.nextReportId(), sliceIndex: 0, isLast: true, replicas: [], epoch: node!.epoch - 1 }), { instanceOf: UnregisteredNodeError });
   t.true(cluster.locations(b).includes(node!.name));
 });
@@ -154,4 +158,43 @@ test('a storm of reports is refused beyond the bound, and what was taken is work
   }
   await Promise.all([first, second]);
   t.deepEqual(done, ['a', 'b']);
+});
+
+test('a large report is taken in by and by: what changes meanwhile is neither lost nor brought back', async (t) => {
+  const cluster = new BlockCluster();
+  const count = 30_000;
+  const blocks = Array.from({ length: count }, (_, i) => ({ blockId: 1000 + i, generationStamp: 5, lengthBytes: i }));
+  cluster.catalogBlocks.push(...blocks.map((block, i) => ({ ...block, inodeId: i + 1, blockIndex: 0, replication: 1, isComplete: true })));
+  /** Lets zero timers run until the work is done; counts how often it rested. */
+  const rests = async (work: Promise<unknown>, atFirstRest?: () => void) => {
+    let isDone = false;
+    void work.finally(() => (isDone = true));
+    let count = 0;
+    for (; !isDone; count++) {
+      await new Promise((resolve) => setImmediate(resolve));
+      if (count === 1) atFirstRest?.();
+      cluster.clock.advance(0);
+    }
+    return count;
+  };
+  t.true((await rests(cluster.services.load(cluster.catalog))) >= count / 4096);
+  t.like(cluster.services.health().safeMode, { isOn: true, totalBlocks: count, reportedBlocks: 0 });
+  const node = await cluster.addNode({ uuid: 'empty', port: 9864 });
+  const reportId = node.nextReportId();
+  const slice = (sliceIndex: number, isLast: boolean, from: number, to: number) => node.reportSlice({ reportId, sliceIndex, isLast, replicas: blocks.slice(from, to) });
+  const deleted = blocks[19_000]!;
+  const restCount = await rests(slice(0, false, 0, 20_000), () => {
+    cluster.delete(blocks[5]!);
+    cluster.delete(blocks[19_999]!);
+    node.tell('deleted', deleted);
+  });
+  t.true(restCount >= 2);
+  await rests(slice(1, true, 20_000, count));
+  cluster.services.tick();
+  t.like(cluster.services.health().safeMode, { isOn: true, totalBlocks: count - 2, reportedBlocks: count - 3 });
+  t.deepEqual(cluster.locations(deleted), []);
+  t.deepEqual(cluster.locations(blocks[25_000]!), [node.name]);
+  t.is(cluster.services.health().datanodes[0]!.blockCount, count - 3);
+  await rests(node.report(blocks.filter((_, i) => i % 2 === 0)));
+  t.is(cluster.services.health().datanodes[0]!.blockCount, count / 2 - 1, 'all that the second report lacks is gone, and the orphan is not counted');
 });
