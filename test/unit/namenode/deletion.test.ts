@@ -1,6 +1,10 @@
 import test from 'ava';
+import { silentLogger } from '../../../source/base/log.js';
+import { seededRandom } from '../../../source/base/random.js';
+import { createBlockServices } from '../../../source/namenode/block-services.js';
 import { NamespaceCatalog } from '../../../source/namenode/read-blocks.js';
 import { reclaimSlice } from '../../../source/namenode/own-edits.js';
+import { MemoryStore } from '../../../source/storage/memory-store.js';
 import { NamespaceHarness } from '../../helpers/namespace-harness.js';
 
 /** 3 directories of 400 files each, one file of 2,000 blocks, and an open file. */
@@ -52,6 +56,33 @@ test('reclaiming goes on after a restart, and nobody waits for replicas of what 
   await after.reclaimAll();
   t.like(after.namespace.view.readCounters(), { fileCount: 1, directoryCount: 1, pendingDeletionCount: 0 });
   t.is(keysOf(after, 'B'), 1);
+});
+
+test('blocks behind those of a deleted directory are known after a restart: their replicas would be taken for strange, and deleted', async (t) => {
+  const harness = await NamespaceHarness.open();
+  await harness.file('/before', [1]);
+  await harness.file('/t/doomed', Array.from({ length: 100 }, () => 1), { blockSizeBytes: 1 });
+  await harness.file('/kept', Array.from({ length: 5000 }, () => 1), { blockSizeBytes: 1 });
+  await harness.root('fs.delete', { path: '/t', recursive: true });
+  const after = await harness.restarted();
+  const services = createBlockServices({
+    store: new MemoryStore(),
+    clock: after.clock,
+    random: seededRandom(1),
+    logger: silentLogger,
+    clusterId: after.clusterId,
+    nameNode: '127.0.0.1:9870',
+    dataNodes: [],
+    minReplication: 1,
+    heartbeatIntervalMs: 1000,
+    staleNodeTimeoutMs: 3000,
+    deadNodeTimeoutMs: 10_000,
+    blockReportIntervalMs: 3_600_000,
+    maxReplicationStreams: 2,
+    countInodes: () => ({ fileCount: 0, directoryCount: 0 }),
+  });
+  await services.load(new NamespaceCatalog(after.namespace.view));
+  t.is(services.health().blocks.total, 5001);
 });
 
 test('reclaiming waits while block management is behind with deleting replicas', async (t) => {
