@@ -1,4 +1,4 @@
-import { baseName, isWithin, joinPath, parentPath } from '../base/path.js';
+import { baseName, isWithin, joinPath, parentPath, resolvePath } from '../base/path.js';
 import { FileAlreadyExistsError, FileNotFoundError, InvalidArgumentError, NotADirectoryError } from '../protocol/errors.js';
 import type { CommandContext } from './command.js';
 import { describeError } from './command-errors.js';
@@ -30,7 +30,7 @@ export async function moveToTrash(item: ExistingItem, context: CommandContext): 
 }
 
 async function move({ fileSystem, path }: ExistingItem, current: string, context: CommandContext): Promise<string> {
-  let directory = current + parentPath(path);
+  let directory = resolvePath(current + parentPath(path));
   // Each turn gets past one obstacle that somebody put there: a file where a directory is needed, or a name that is taken.
   for (let turn = 0; ; turn++) {
     try {

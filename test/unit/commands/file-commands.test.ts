@@ -188,6 +188,11 @@ each('rm moves into the trash, gives a taken name the time, and deletes for good
   t.is((await run('rm -r /@/d/f', withTrash)).code, 0);
   t.is((await run(`ls -C ${trash}/d`)).stdout, `${trash}/d/f\n${trash}/d/f1700000000000\n`.replaceAll(name, '@'));
   t.is((await run(`cat ${trash}/d/f ${trash}/d/f1700000000000`)).stdout, '12');
+  // From the root.
+  await run('touchz /@-x; mkdir /@-y');
+  const top = await run('rm -r /@-x /@-y', withTrash);
+  t.deepEqual([top.code, top.stderr], [0, '']);
+  t.is((await run(`ls -d -C ${trash}-x ${trash}-y`)).stdout, `${trash}-x\n${trash}-y\n`.replaceAll(name, '@'));
   // A file where the trash needs a directory.
   await run('rm -r /@/d; touchz /@/d', withTrash);
   await run(`rm -r -skipTrash ${trash}/d; touchz ${trash}/d`);
