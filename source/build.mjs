@@ -13,12 +13,28 @@ const require = createRequire(import.meta.url);
 const tsc = join(dirname(require.resolve('typescript/package.json')), 'bin', 'tsc');
 execFileSync(process.execPath, [tsc, '--project', 'tsconfig.json'], { stdio: 'inherit' });
 
+/** Ink asks for react-devtools-core only when DEV is set; a bundle must not look for it. */
+const withoutDevtools = {
+  name: 'without-devtools',
+  setup(builder) {
+    builder.onResolve({ filter: /^react-devtools-core$/ }, ({ path }) => ({ path, namespace: 'empty' }));
+    builder.onLoad({ filter: /.*/, namespace: 'empty' }, () => ({ contents: 'export default {};' }));
+  },
+};
+/** What cli.ts imports when it is asked for stays a file of its own. */
+const apart = {
+  name: 'apart',
+  setup(builder) {
+    builder.onResolve({ filter: /^\.\/\w+\.js$/ }, ({ path, importer, kind }) => (kind === 'dynamic-import' && importer.endsWith('cli.ts') ? { path, external: true } : undefined));
+  },
+};
+
 rmSync('dist/bin', { recursive: true, force: true });
-const { metafile } = await build({
-  entryPoints: { dfsh: 'source/cli.ts' },
+await build({
+  // One file a way of running: import() inside it stays lazy, and costs no further file. What the ways share is in each of them.
+  entryPoints: { dfsh: 'source/cli.ts', program: 'source/program.ts', interactive: 'source/interactive.ts', demo: 'source/demo.ts', serve: 'source/serve.ts' },
   outdir: 'dist/bin',
   bundle: true,
-  splitting: true,
   format: 'esm',
   platform: 'node',
   target: 'node20.19',
@@ -26,7 +42,6 @@ const { metafile } = await build({
   minifyWhitespace: true,
   legalComments: 'none',
   sourcemap: false,
-  metafile: true,
   jsx: 'automatic',
   define: { 'process.env.NODE_ENV': '"production"' },
   // The shell sets NODE_ENV for an unbundled React: such an assignment is left as it is.
@@ -35,27 +50,7 @@ const { metafile } = await build({
   mainFields: ['module', 'main'],
   // Native modules find their binaries beside themselves.
   external: ['lmdb', '@node-rs/crc32'],
-  // Ink asks for react-devtools-core only when DEV is set; a bundle must not look for it.
-  plugins: [{ name: 'no-devtools', setup: (b) => { b.onResolve({ filter: /^react-devtools-core$/ }, () => ({ path: 'react-devtools-core', namespace: 'empty' })); b.onLoad({ filter: /.*/, namespace: 'empty' }, () => ({ contents: 'export default {};' })); } }],
+  plugins: [withoutDevtools, apart],
   banner: { js: "import{createRequire as __dfshRequire}from'node:module';const require=__dfshRequire(import.meta.url);" },
 });
 chmodSync('dist/bin/dfsh.js', 0o755);
-
-// A CommonJS module behind import() would come out of the bundle without its names.
-const nameless = Object.values(metafile.outputs).flatMap(({ entryPoint }) => (entryPoint && metafile.inputs[entryPoint]?.format === 'cjs' ? [entryPoint] : []));
-if (nameless.length > 0) throw new Error(`import() of CommonJS: ${nameless.join(', ')}; import it statically in a module of its own`);
-
-// What a one-shot command loads: the entry and what it imports statically. Printed on request, tested in test/unit.
-if (process.argv.includes('--closure')) console.log(JSON.stringify(staticClosure(metafile), null, 2));
-
-function staticClosure({ outputs }) {
-  const inputs = new Set();
-  const visit = (file, seen = new Set()) => {
-    if (seen.has(file)) return;
-    seen.add(file);
-    for (const input of Object.keys(outputs[file].inputs)) inputs.add(input);
-    for (const { path, kind, external } of outputs[file].imports) if (!external && kind === 'import-statement') visit(path, seen);
-  };
-  visit('dist/bin/dfsh.js');
-  return [...inputs].sort();
-}

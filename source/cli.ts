@@ -58,25 +58,54 @@ async function main(args: string[]): Promise<number> {
   }
   const { values, positionals } = parsed;
   if (values.help) return say(usage);
-  const program = await import('./program.js');
-  if (values.version) return say(`dfsh ${program.version()}\n`);
   const [subcommand, ...rest] = positionals;
   if (values.exec && subcommand !== undefined) return refuse(`--exec takes one word a command: quote it, as in --exec ${JSON.stringify([values.exec.at(-1), ...positionals].join(' '))}`);
-  switch (subcommand) {
-    case undefined:
-      if (values.exec) return program.runOneShot(values, values.exec);
-      if (!process.stdin.isTTY) return program.runScript(values);
-      return (await import('./interactive.js')).runShell(values);
-    case 'start':
-      return rest.length > 0 ? refuse('start takes no operands') : (await import('./interactive.js')).runStart(values);
-    case 'demo':
-      return rest.length > 0 ? refuse('demo takes no operands') : (await import('./demo.js')).runDemo(values);
-    case 'namenode':
-      return rest.length > 0 ? refuse('namenode takes no operands') : (await import('./serve.js')).serveNameNode(values);
-    case 'datanode':
-      return rest.length !== 1 ? refuse('datanode takes one operand, its port') : (await import('./serve.js')).serveDataNode(values, rest[0]!);
-    default:
-      return refuse(`unknown subcommand '${subcommand}'; to run a command of the file system: dfsh --exec ${JSON.stringify(positionals.join(' '))}`);
+  if (subcommand !== undefined && !(subcommand in subcommands)) {
+    return refuse(`unknown subcommand '${subcommand}'; to run a command of the file system: dfsh --exec ${JSON.stringify(positionals.join(' '))}`);
+  }
+  const operandCount = subcommand === 'datanode' ? 1 : 0;
+  if (rest.length !== operandCount && subcommand !== undefined) return refuse(`${subcommand} takes ${operandCount === 1 ? 'one operand, its port' : 'no operands'}`);
+  if (values.version || values.exec || (subcommand === undefined && !process.stdin.isTTY)) {
+    const program = await import('./program.js');
+    if (values.version) return say(`dfsh ${program.version()}\n`);
+    return attempt(program, () => (values.exec ? program.runOneShot(values, values.exec) : program.runScript(values)));
+  }
+  return subcommands[subcommand as keyof typeof subcommands ?? 'shell'](values, rest);
+}
+
+/** Each is a bundle of its own: what one loads, the others do not pay for. */
+const subcommands = {
+  shell: async (values: Arguments) => {
+    const interactive = await import('./interactive.js');
+    return attempt(interactive, () => interactive.runShell(values));
+  },
+  start: async (values: Arguments) => {
+    if (!process.stdin.isTTY || !process.stdout.isTTY) return subcommands.demo(values);
+    const interactive = await import('./interactive.js');
+    return attempt(interactive, () => interactive.runStart(values));
+  },
+  demo: async (values: Arguments) => {
+    const demo = await import('./demo.js');
+    return attempt(demo, () => demo.runDemo(values));
+  },
+  namenode: async (values: Arguments) => {
+    const serve = await import('./serve.js');
+    return attempt(serve, () => serve.serveNameNode(values));
+  },
+  datanode: async (values: Arguments, [port]: string[]) => {
+    const serve = await import('./serve.js');
+    return attempt(serve, () => serve.serveDataNode(values, port!));
+  },
+};
+
+/** Runs, and says what a person is to read of a failure that nobody has handled. */
+async function attempt(way: { describeFailure: (error: unknown) => { lines: string[]; exitCode: number } }, run: () => Promise<number>): Promise<number> {
+  try {
+    return await run();
+  } catch (error) {
+    const { lines, exitCode } = way.describeFailure(error);
+    process.stderr.write(lines.map((line) => `dfsh: ${line}\n`).join(''));
+    return exitCode;
   }
 }
 
@@ -98,12 +127,4 @@ for (const stream of [process.stdout, process.stderr]) {
   });
 }
 
-main(process.argv.slice(2)).then(
-  (code) => process.exit(code),
-  async (error: unknown) => {
-    const { describeFailure } = await import('./program.js');
-    const { lines, exitCode } = describeFailure(error);
-    process.stderr.write(lines.map((line) => `dfsh: ${line}\n`).join(''));
-    process.exit(exitCode);
-  },
-);
+process.exit(await main(process.argv.slice(2)));

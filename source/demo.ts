@@ -14,6 +14,8 @@ import { loadConfig } from './config.js';
 import { InputOutputError } from './protocol/errors.js';
 import { entryPoint } from './program.js';
 
+export { describeFailure } from './program.js';
+
 const nodeCount = 4;
 const replicaCount = 3;
 const fileBytes = 64 * 1024 * 1024;

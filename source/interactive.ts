@@ -6,6 +6,8 @@ import { createProgram, type Program } from './program.js';
 import { loadSettings } from './settings.js';
 import type { ShellOptions } from './shell/shell-options.js';
 
+export { describeFailure } from './program.js';
+
 /** `dfsh`: the shell. It opens whether a name node answers or not. */
 export async function runShell(values: Arguments): Promise<number> {
   const program = await createProgram(values);
@@ -16,9 +18,8 @@ export async function runShell(values: Arguments): Promise<number> {
   }
 }
 
-/** `dfsh start`, and so `npm start`: a local cluster if no name node answers, then the shell; without a terminal, the tour. */
+/** `dfsh start`, and so `npm start`: a local cluster if no name node answers, then the shell (without a terminal cli.ts runs the tour instead). */
 export async function runStart(values: Arguments): Promise<number> {
-  if (!process.stdin.isTTY || !process.stdout.isTTY) return (await import('./demo.js')).runDemo(values);
   const program = await createProgram(values);
   try {
     if (!(await isAnswering(program))) {

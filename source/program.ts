@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from './base/clock.js';
 import { escapeControls } from './base/text.js';
@@ -134,6 +133,7 @@ function onInterrupt(controller: AbortController): void {
 
 /** Opened when the first line is asked for: readline drops lines that come before that. */
 async function* readLines(): AsyncIterable<string> {
+  const { createInterface } = await import('node:readline');
   yield* createInterface({ input: process.stdin, crlfDelay: Infinity });
 }
 

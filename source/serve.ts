@@ -4,6 +4,8 @@ import { startDataNode, startNameNode } from './compose-nodes.js';
 import { ConfigError, InvalidArgumentError } from './protocol/errors.js';
 import { readConfig, version } from './program.js';
 
+export { describeFailure } from './program.js';
+
 /** A node that serves until it is told to end. */
 export interface RunningNode {
   /** Settles when the node has ended by itself: rejects with why. Never resolves otherwise. */

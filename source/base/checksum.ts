@@ -1,27 +1,44 @@
 import { createRequire } from 'node:module';
-import * as zlib from 'node:zlib';
 
 type Crc = (bytes: Uint8Array, previous?: number) => number;
 
-// The native module is six times faster on 64 KiB chunks; zlib's, present from Node 20.15, gives the same numbers.
-const native = loadNative();
+interface Implementation {
+  name: 'native' | 'zlib';
+  crc32: Crc;
+  crc32c: Crc;
+}
 
-function loadNative(): { crc32: Crc; crc32c: Crc } | undefined {
+let loaded: Implementation | undefined;
+
+/**
+ * The native module is six times faster on 64 KiB chunks; zlib's, present from Node 20.15, gives the same numbers. Loaded by the
+ * first checksum: a command that moves no bytes does not pay for it.
+ */
+function implementation(): Implementation {
+  return (loaded ??= load());
+}
+
+function load(): Implementation {
+  const require = createRequire(import.meta.url);
   try {
-    return createRequire(import.meta.url)('@node-rs/crc32') as { crc32: Crc; crc32c: Crc };
+    const native = require('@node-rs/crc32') as { crc32: Crc; crc32c: Crc };
+    return { name: 'native', crc32: native.crc32, crc32c: native.crc32c };
   } catch {
-    return undefined;
+    const zlib = require('node:zlib') as { crc32: Crc };
+    return { name: 'zlib', crc32: zlib.crc32, crc32c: crc32cTable() };
   }
 }
 
 /** CRC-32 (IEEE 802.3) of `bytes`, an unsigned 32-bit integer; continues from `previous`, the checksum of what came before. */
-export const crc32: Crc = native ? (bytes, previous) => native.crc32(bytes, previous) >>> 0 : (bytes, previous) => zlib.crc32(bytes, previous ?? 0) >>> 0;
+export const crc32: Crc = (bytes, previous) => (loaded ?? implementation()).crc32(bytes, previous ?? 0) >>> 0;
 
 /** CRC-32C (Castagnoli), HDFS's default: what `checksum` of a file is made of. */
-export const crc32c: Crc = native ? (bytes, previous) => native.crc32c(bytes, previous) >>> 0 : crc32cTable();
+export const crc32c: Crc = (bytes, previous) => (loaded ?? implementation()).crc32c(bytes, previous ?? 0) >>> 0;
 
-/** Which implementation runs: shown by `/metrics` and by the benchmark, since it decides the speed of the block path. */
-export const checksumImplementation: 'native' | 'zlib' = native ? 'native' : 'zlib';
+/** Which implementation runs: shown by the benchmark, since it decides the speed of the block path. */
+export function checksumImplementation(): 'native' | 'zlib' {
+  return implementation().name;
+}
 
 function crc32cTable(): Crc {
   let table: Int32Array | undefined;

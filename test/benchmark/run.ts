@@ -49,7 +49,7 @@ try {
   const durable = await start('durable', {});
   const cached = await start('cached', { durable_close: false });
   const bench: Bench = { durable, cached, hadoop, largeFile, largeBytes, folder, smallFileCount: Number(options.files), callCount: Number(options.calls) };
-  console.log(`${process.version}, checksums: ${checksumImplementation}, ${options.rounds} rounds, medians; ratios are medians of the rounds' ratios`);
+  console.log(`${process.version}, checksums: ${checksumImplementation()}, ${options.rounds} rounds, medians; ratios are medians of the rounds' ratios`);
   for (const row of rows) if (!chosen || chosen.includes(row.number)) print(row, await interleave(row.contestants(bench), { rounds: Number(options.rounds), warmBytes: row.warmBytes?.(bench) ?? 0 }));
 } finally {
   hadoop?.close();
