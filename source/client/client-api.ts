@@ -93,7 +93,7 @@ export interface WriteOptions {
   /** How long the file will be, where that is known: for one of 0 bytes no block is asked for. Another length is no error. */
   lengthHintBytes?: number | undefined;
   signal?: AbortSignal | undefined;
-  /** Called often; the caller throttles what it draws. */
+  /** Called often, with the same object each time; the caller throttles what it draws. */
   onProgress?: ((progress: WriteProgress) => void) | undefined;
 }
 

@@ -1,6 +1,6 @@
 import { packetBufferBytes } from './packet.js';
 
-const keptFree = 48;
+const keptFree = 64;
 
 /**
  * Buffers for packets, shared by all writers of a client, so that its memory has one bound whatever the number of files. A writer

@@ -198,6 +198,22 @@ test('calls survive a restart of the name node, in the middle of a write too', a
   t.true(await client.mkdirs('/d'));
 });
 
+test('of a file that is being written a reader gets the finished blocks', async (t) => {
+  const cluster = await MiniCluster.start(t, { blockSizeBytes: 100_000 });
+  const bytes = patternBytes(450_000);
+  const writer = await cluster.client().openWriter('/f');
+  await writer.write(bytes);
+  const client = cluster.client();
+  while ((await client.stat('/f')).lengthBytes < 300_000) await new Promise((resolve) => setTimeout(resolve, 10));
+  const { isUnderConstruction, lengthBytes } = await client.stat('/f');
+  t.true(isUnderConstruction);
+  const read = await readFile(client, '/f');
+  t.true(read.length >= lengthBytes && read.length < bytes.length);
+  t.true(read.equals(bytes.subarray(0, read.length)));
+  await writer.close();
+  t.true((await readFile(client, '/f')).equals(bytes));
+});
+
 test('a missing file is said to be missing', async (t) => {
   const cluster = await MiniCluster.start(t);
   await t.throwsAsync(cluster.client().openReader('/none'), { instanceOf: FileNotFoundError });
