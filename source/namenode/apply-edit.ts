@@ -7,15 +7,17 @@ import { decodeFileBlock, encodeFileBlock, type FileBlock } from './file-block.j
 import { encodeFormat, formatVersion } from './format.js';
 import { decodeEntry, decodeId, type DirectoryInode, encodeEntry, encodeId, encodeInode, type EntryTarget, type FileInode, type Inode, rootInodeId } from './inode.js';
 import { allDeletions, blockKey, blocksOf, callKey, countersKey, deletionKey, editKey, entriesOf, entryKey, formatKey, idOf, inodeKey, leaseKey, nameOfEntry } from './keys.js';
-import { encodeLease } from './lease-record.js';
+import { encodeLease, type LeaseRecord } from './lease-record.js';
 import type { AppliedEdit, ChangeListener, NamespaceChange } from './namespace-change.js';
-import { NamespaceView } from './namespace-view.js';
+import { TransactionView } from './namespace-view.js';
 
 /** A file of at most so many blocks is removed at once; a larger one, like a directory that holds something, in slices later. */
 const maxBlocksRemovedAtOnce = 16;
 
 export interface ApplyOptions {
   readonly listener?: ChangeListener;
+  /** A view of `transaction` that the caller has read with. */
+  readonly view?: TransactionView;
   /** As `transaction` has them, where the caller has read them already. Not changed. */
   readonly counters?: Readonly<Counters>;
 }
@@ -34,15 +36,15 @@ class EditApplication implements AppliedEdit {
   readonly removedBlockIds: number[] = [];
   readonly endedLeaseIds: number[] = [];
   readonly #transaction: KeyValueTransaction;
-  readonly #view: NamespaceView;
+  readonly #view: TransactionView;
   readonly #record: EditRecord;
   readonly #timeMs: number;
   readonly #listener: ChangeListener | undefined;
   readonly #counters: Counters;
 
-  constructor(transaction: KeyValueTransaction, record: EditRecord, { listener, counters }: ApplyOptions) {
+  constructor(transaction: KeyValueTransaction, record: EditRecord, { listener, view, counters }: ApplyOptions) {
     this.#transaction = transaction;
-    this.#view = new NamespaceView(transaction);
+    this.#view = view ?? new TransactionView(transaction);
     this.#record = record;
     this.#timeMs = record.timeMs;
     this.#listener = listener;
@@ -110,7 +112,7 @@ class EditApplication implements AppliedEdit {
       case 'expireLease': {
         const lease = this.#view.readLease(op.inodeId);
         assert(lease, 'a lease that expires is there');
-        this.#transaction.put(leaseKey(op.inodeId), encodeLease({ ...lease, clientId: '' }));
+        this.#putLease(op.inodeId, { ...lease, clientId: '' });
         this.endedLeaseIds.push(op.inodeId);
         return;
       }
@@ -131,6 +133,7 @@ class EditApplication implements AppliedEdit {
       assert(!before || !after || ((before as Inode).id === inode.id && (before as Inode).type === inode.type), 'an inode keeps its id and its kind');
       if (after) this.#transaction.put(inodeKey(inode.id), encodeInode(inode));
       else this.#transaction.delete(inodeKey(inode.id));
+      this.#view.noteInode(inode.id, after as Inode | undefined);
       const difference = (after ? 1 : 0) - (before ? 1 : 0);
       if (inode.type === 'file') this.#counters.fileCount += difference;
       else this.#counters.directoryCount += difference;
@@ -205,7 +208,7 @@ class EditApplication implements AppliedEdit {
       blockCount = 1;
     }
     const { clientId, clientAddress, isTemporary } = op;
-    this.#transaction.put(leaseKey(op.inodeId), encodeLease({ clientId, clientAddress, isTemporary, blockCount }));
+    this.#putLease(op.inodeId, { clientId, clientAddress, isTemporary, blockCount });
   }
 
   #addBlock(op: EditOpOf<'addBlock'>): void {
@@ -217,7 +220,7 @@ class EditApplication implements AppliedEdit {
       offsetBytes = this.#completeBlock(op.inodeId, op.blockIndex - 1, op.previousLengthBytes);
     }
     this.#putNewBlock(op.inodeId, op.blockIndex, op.blockId, op.generationStamp, offsetBytes);
-    this.#transaction.put(leaseKey(op.inodeId), encodeLease({ ...lease, blockCount: op.blockIndex + 1 }));
+    this.#putLease(op.inodeId, { ...lease, blockCount: op.blockIndex + 1 });
   }
 
   #abandonBlock(inodeId: number, blockIndex: number): void {
@@ -227,7 +230,7 @@ class EditApplication implements AppliedEdit {
     assert(!block.isComplete, 'a complete block is not given back');
     this.#transaction.delete(blockKey(inodeId, blockIndex));
     this.removedBlockIds.push(block.blockId);
-    this.#transaction.put(leaseKey(inodeId), encodeLease({ ...lease, blockCount: blockIndex }));
+    this.#putLease(inodeId, { ...lease, blockCount: blockIndex });
   }
 
   #completeFile(op: EditOpOf<'completeFile'>): void {
@@ -361,8 +364,14 @@ class EditApplication implements AppliedEdit {
     const lease = this.#view.readLease(inodeId);
     assert(lease, 'a file under construction has its lease record');
     this.#transaction.delete(leaseKey(inodeId));
+    this.#view.noteLease(inodeId, undefined);
     this.endedLeaseIds.push(inodeId);
     return lease.blockCount;
+  }
+
+  #putLease(inodeId: number, lease: LeaseRecord): void {
+    this.#transaction.put(leaseKey(inodeId), encodeLease(lease));
+    this.#view.noteLease(inodeId, lease);
   }
 
   /** Answers where the next block begins. A block that is complete already stays as it is. */

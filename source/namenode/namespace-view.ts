@@ -80,6 +80,38 @@ export class NamespaceView {
   }
 }
 
+/**
+ * The view of one transaction: what planning has read, applying need not read again. Whoever writes an inode or a lease says so here.
+ */
+export class TransactionView extends NamespaceView {
+  readonly #inodes = new Map<number, Inode | undefined>();
+  readonly #leases = new Map<number, LeaseRecord | undefined>();
+
+  override readInode(inodeId: number): Inode | undefined {
+    const known = this.#inodes.get(inodeId);
+    if (known !== undefined || this.#inodes.has(inodeId)) return known;
+    const inode = super.readInode(inodeId);
+    this.#inodes.set(inodeId, inode);
+    return inode;
+  }
+
+  override readLease(inodeId: number): LeaseRecord | undefined {
+    const known = this.#leases.get(inodeId);
+    if (known !== undefined || this.#leases.has(inodeId)) return known;
+    const lease = super.readLease(inodeId);
+    this.#leases.set(inodeId, lease);
+    return lease;
+  }
+
+  noteInode(inodeId: number, inode: Inode | undefined): void {
+    this.#inodes.set(inodeId, inode);
+  }
+
+  noteLease(inodeId: number, lease: LeaseRecord | undefined): void {
+    this.#leases.set(inodeId, lease);
+  }
+}
+
 export function toStatus(inode: Inode, lengthBytes: number, name = inode.name): FileStatus {
   const isFile = inode.type === 'file';
   return {

@@ -4,6 +4,7 @@ import type { Key, KeyValueStore, KeyValueTransaction } from '../storage/key-val
 import { type Answer, nullAnswer } from './answer.js';
 import { applyEdit } from './apply-edit.js';
 import type { BlockManagement } from './block-management.js';
+import type { Counters } from './counters.js';
 import { DirectoryCache } from './directory-cache.js';
 import type { EditOp } from './edit-op.js';
 import { decodeEdit, type EditCall } from './edit-record.js';
@@ -12,7 +13,7 @@ import { allLeases, callKey, editKey, entryKey, idOf } from './keys.js';
 import type { LeaseManager } from './lease-manager.js';
 import { decodeLease } from './lease-record.js';
 import type { AppliedEdit, NamespaceChange } from './namespace-change.js';
-import { NamespaceView } from './namespace-view.js';
+import { NamespaceView, TransactionView } from './namespace-view.js';
 import type { NamespaceDefaults, Plan, PlanScope, Requester } from './plan.js';
 
 /** A mutating call as it came. */
@@ -82,7 +83,7 @@ export class Namespace {
     const digest = callId === undefined ? undefined : digestOf(call);
     const suspended: Key[] = [];
     const answer = await this.#transact(suspended, (transaction) => {
-      const view = new NamespaceView(transaction);
+      const view = new TransactionView(transaction);
       if (callId !== undefined) {
         const stored = findAnswer(view, requester.clientId, callId, digest!);
         if (stored) return { answer: stored, applied: undefined, effects: undefined };
@@ -102,11 +103,11 @@ export class Namespace {
     const suspended: Key[] = [];
     let isDone = false;
     await this.#transact(suspended, (transaction) => {
-      const view = new NamespaceView(transaction);
+      const view = new TransactionView(transaction);
       const op = plan(view);
       if (!op) return { answer: nullAnswer, applied: undefined, effects: undefined };
       isDone = true;
-      const scope = { counters: view.readCounters(), timeMs: this.#clock.nowMs() };
+      const scope = { view, counters: view.readCounters(), timeMs: this.#clock.nowMs() };
       return { answer: nullAnswer, applied: this.#apply(transaction, op, scope, undefined, suspended), effects: undefined };
     });
     return isDone;
@@ -136,15 +137,22 @@ export class Namespace {
     );
   }
 
-  #apply(transaction: KeyValueTransaction, op: EditOp, scope: Pick<PlanScope, 'counters' | 'timeMs'>, call: EditCall | undefined, suspended: Key[]): Applied {
-    const editId = scope.counters.lastEditId + 1;
+  #apply(
+    transaction: KeyValueTransaction,
+    op: EditOp,
+    scope: { view: TransactionView; counters: Readonly<Counters>; timeMs: number },
+    call: EditCall | undefined,
+    suspended: Key[],
+  ): Applied {
+    const { view, counters, timeMs } = scope;
+    const editId = counters.lastEditId + 1;
     const listener = (change: NamespaceChange) => {
       const key = directoryKeyOf(change);
       if (key === undefined) return;
       this.cache.suspend(key);
       suspended.push(key);
     };
-    return { editId, edit: applyEdit(transaction, { editId, timeMs: scope.timeMs, call, op }, { listener, counters: scope.counters }) };
+    return { editId, edit: applyEdit(transaction, { editId, timeMs, call, op }, { listener, view, counters }) };
   }
 
   #settle({ editId, edit }: Applied): void {
@@ -153,7 +161,7 @@ export class Namespace {
     for (const blockId of edit.removedBlockIds) this.#blocks.remove(blockId);
   }
 
-  #scope(view: NamespaceView, requester: Requester): PlanScope {
+  #scope(view: TransactionView, requester: Requester): PlanScope & { view: TransactionView } {
     return {
       view,
       cache: this.cache,
