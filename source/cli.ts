@@ -119,10 +119,10 @@ function refuse(message: string): number {
   return 255;
 }
 
-// A reader that went away (`dfsh ... | head`) is no error of ours.
+// A reader that went away (`dfsh ... | head`), or a terminal, is no error of ours.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(process.exitCode ?? 0);
+    if (error.code === 'EPIPE' || error.code === 'EIO') process.exit(process.exitCode ?? 0);
     throw error;
   });
 }

@@ -20,6 +20,8 @@ export interface LaunchedNode {
 }
 
 const maxLogBytes = 16 * 1024 * 1024;
+/** Of Node's pool: each fsync holds a thread for as long as it takes, and reads wait behind it when there are only the usual four. */
+const ioThreads = '16';
 
 /**
  * Starts `entry` with `args` as a process that outlives this one: a session of its own, no descriptor but its log's, the environment
@@ -33,7 +35,7 @@ export async function launchNode({ launch, args, directory, logFile }: { launch:
   const log = await open(logFile, 'a', 0o600);
   try {
     const logBegin = (await log.stat()).size;
-    const child = spawn(launch.execPath, [launch.entry, ...args], { cwd: directory, detached: true, stdio: ['ignore', log.fd, log.fd], windowsHide: true });
+    const child = spawn(launch.execPath, [launch.entry, ...args], { cwd: directory, env: { UV_THREADPOOL_SIZE: ioThreads, ...process.env }, detached: true, stdio: ['ignore', log.fd, log.fd], windowsHide: true });
     let ending: string | undefined;
     child.once('exit', (code, signal) => (ending = signal ?? `code ${code}`));
     await new Promise<void>((resolve, reject) => {
