@@ -20,7 +20,11 @@ export interface BlockCheck {
 }
 
 /** `isPlaced`: keep where the replicas are; `isRacked`: with their racks. */
-export function checkBlock({ block, blockIndex, locations }: LocatedBlock, replication: number, options: { isPlaced: boolean; isRacked: boolean }): BlockCheck {
+export function checkBlock(
+  { block, blockIndex, locations }: LocatedBlock,
+  replication: number,
+  options: { isPlaced: boolean; isRacked: boolean },
+): BlockCheck {
   const { blockId, generationStamp, lengthBytes } = block;
   const reachable = locations.filter(({ state }) => state !== 'dead');
   const liveReplicas = reachable.filter(({ isCorrupt }) => !isCorrupt).length;

@@ -8,7 +8,7 @@ export const command: Command = {
   group: 'Files',
   summary: 'Print files',
   usage: '<src> ...',
-  flags: [{ name: 'ignoreCrc', summary: 'Taken for HDFS\'s sake; bytes are always checked' }],
+  flags: [{ name: 'ignoreCrc', summary: "Taken for HDFS's sake; bytes are always checked" }],
   arguments: [{ name: 'src', kind: 'remote-path', isRepeated: true }],
   examples: ['cat /user/me/notes.txt'],
   async run(invocation, context) {

@@ -8,7 +8,12 @@ import { walk } from './walk.js';
 export const accountPattern = '[-_./@a-zA-Z0-9]+';
 
 /** chown and chgrp of paths; what is right already is left alone. */
-export async function changeOwner(invocation: Invocation, context: CommandContext, wanted: { owner?: string | undefined; group?: string | undefined }, paths: readonly string[]): Promise<number> {
+export async function changeOwner(
+  invocation: Invocation,
+  context: CommandContext,
+  wanted: { owner?: string | undefined; group?: string | undefined },
+  paths: readonly string[],
+): Promise<number> {
   const run = new PathRun(invocation, context);
   await run.eachPath(paths, async (item) => {
     if (!isExisting(item)) throw noSuchFile(item);
@@ -18,7 +23,8 @@ export async function changeOwner(invocation: Invocation, context: CommandContex
         ...(wanted.owner !== undefined && wanted.owner !== owner && { owner: wanted.owner }),
         ...(wanted.group !== undefined && wanted.group !== group && { group: wanted.group }),
       };
-      if ('owner' in change || 'group' in change) await run.attempt(undefined, () => one.fileSystem.setOwner(one.path, change), `changing ownership of '${one.shown}': `);
+      if ('owner' in change || 'group' in change)
+        await run.attempt(undefined, () => one.fileSystem.setOwner(one.path, change), `changing ownership of '${one.shown}': `);
       context.sink.record({ path: one.path });
     });
   });

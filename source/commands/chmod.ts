@@ -27,7 +27,8 @@ export const command: Command = {
       await walk(item, run, invocation.flags.has('R'), async (one) => {
         const permission = change(one.status);
         // HDFS's words around whatever the name node says of it.
-        if (permission !== one.status.permission) await run.attempt(undefined, () => one.fileSystem.setPermission(one.path, permission), `changing permissions of '${one.shown}': `);
+        if (permission !== one.status.permission)
+          await run.attempt(undefined, () => one.fileSystem.setPermission(one.path, permission), `changing permissions of '${one.shown}': `);
         context.sink.record({ path: one.path });
       });
     });

@@ -138,7 +138,11 @@ export function errorLines(name: string, text: string, error: unknown): string[]
 }
 
 /** With --json: what a program reads of an error. */
-export function errorRecord(error: unknown, text: string, path: string | undefined): { error: { name: string; code: number; message: string; path?: string } } {
+export function errorRecord(
+  error: unknown,
+  text: string,
+  path: string | undefined,
+): { error: { name: string; code: number; message: string; path?: string } } {
   const entry = (error as { entry?: ErrorEntry }).entry;
   const where = path ?? (error as { path?: string }).path;
   return { error: { name: entry?.name ?? 'InternalError', code: entry?.code ?? -32603, message: text, ...(where !== undefined && { path: where }) } };

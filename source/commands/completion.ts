@@ -50,14 +50,18 @@ export function complete(line: string, cursor: number, context: CommandContext):
     async *listRemote(directory, prefix) {
       const client = await context.client();
       // Near the prefix at once, where a directory is large: its entries come in the order of their names.
-      for await (const { name, type, lengthBytes } of client.list(resolvePath(directory, session.workingDirectory), { startAfter: [...prefix].slice(0, -1).join(''), signal })) {
+      for await (const { name, type, lengthBytes } of client.list(resolvePath(directory, session.workingDirectory), {
+        startAfter: [...prefix].slice(0, -1).join(''),
+        signal,
+      })) {
         yield { name, isDirectory: type === 'directory', lengthBytes };
         if (prefix !== '' && !name.startsWith(prefix) && Buffer.compare(Buffer.from(name), Buffer.from(prefix)) > 0) return;
       }
     },
     async *listLocal(directory) {
       const path = directory === '~' || directory.startsWith('~/') ? homedir() + directory.slice(1) : resolveLocal(session.localDirectory, directory);
-      for await (const { name, type, lengthBytes } of context.local.list(path, { signal })) yield { name, isDirectory: type === 'directory', lengthBytes };
+      for await (const { name, type, lengthBytes } of context.local.list(path, { signal }))
+        yield { name, isDirectory: type === 'directory', lengthBytes };
     },
     async nodeNames() {
       return (await (await context.localCluster()).status()).map(({ name }) => name);
@@ -92,7 +96,8 @@ async function completeWord(before: readonly string[], typed: string, sources: C
   if (!command) return [];
   const { operands, isFlagAllowed, isValueExpected } = readWords(command, words);
   // A command that takes another one's line: `watch du -s /`.
-  if (command.arguments[0]?.kind === 'command' && command.arguments[0].isRepeated && command.name === 'watch' && operands.length > 0) return completeWord(operands, typed, sources);
+  if (command.arguments[0]?.kind === 'command' && command.arguments[0].isRepeated && command.name === 'watch' && operands.length > 0)
+    return completeWord(operands, typed, sources);
   if (isValueExpected) return [];
   if (typed.startsWith('-')) return flagNames(command, words, typed, isFlagAllowed);
   const kinds = argumentsAt(command, operands.length);
@@ -114,7 +119,8 @@ function readWords(command: Command, words: readonly string[]): { operands: stri
       if (flag.value !== undefined) i++;
     } else operands.push(word);
     // The words of the command that watch repeats are its own.
-    if (operands.length > 0 && command.name === 'watch') return { operands: [...operands, ...words.slice(i + 1)], isFlagAllowed: false, isValueExpected: false };
+    if (operands.length > 0 && command.name === 'watch')
+      return { operands: [...operands, ...words.slice(i + 1)], isFlagAllowed: false, isValueExpected: false };
   }
   return { operands, isFlagAllowed: !isOver && (operands.length === 0 || isAnywhere), isValueExpected: false };
 }
@@ -123,13 +129,20 @@ function commandNames(typed: string, commands: CommandRegistry): Candidate[] {
   const dash = typed.startsWith('-') ? '-' : '';
   const prefix = typed.slice(dash.length);
   return commands.entries.flatMap((entry) =>
-    [entry.name, ...entry.aliases].filter((name) => name.startsWith(prefix)).map((name) => ({ insert: dash + name, label: dash + name, description: entry.summary, isPartial: false })),
+    [entry.name, ...entry.aliases]
+      .filter((name) => name.startsWith(prefix))
+      .map((name) => ({ insert: dash + name, label: dash + name, description: entry.summary, isPartial: false })),
   );
 }
 
 function flagNames(command: CommandSpec, words: readonly string[], typed: string, isShortAllowed: boolean): Candidate[] {
   const all = [
-    ...command.flags.map((flag) => ({ text: `${flag.isLong ? '--' : '-'}${flag.name}`, label: flagText(flag), summary: flag.summary, isLong: flag.isLong ?? false })),
+    ...command.flags.map((flag) => ({
+      text: `${flag.isLong ? '--' : '-'}${flag.name}`,
+      label: flagText(flag),
+      summary: flag.summary,
+      isLong: flag.isLong ?? false,
+    })),
     ...(command.flagParsing === 'own' ? [] : [{ text: '--json', label: '--json', summary: 'Print an object a line', isLong: true }]),
     { text: '--help', label: '--help', summary: `Explain ${command.name}`, isLong: true },
   ];
@@ -191,7 +204,12 @@ function pathCandidate(head: string, { name, isDirectory, lengthBytes }: ListedN
   // A name that looks like a flag is none behind a dot and a slash.
   const isFlagLike = head === '' && name.startsWith('-');
   const word = `${isFlagLike ? './' : head}${escapeGlob(name)}${isDirectory ? '/' : ''}`;
-  return { insert: quoteWord(word), label: isDirectory ? `${name}/` : name, description: isDirectory ? 'directory' : formatBytes(lengthBytes), isPartial: isDirectory };
+  return {
+    insert: quoteWord(word),
+    label: isDirectory ? `${name}/` : name,
+    description: isDirectory ? 'directory' : formatBytes(lengthBytes),
+    isPartial: isDirectory,
+  };
 }
 
 /** Names with what no keyboard types would garble the line. */

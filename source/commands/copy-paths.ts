@@ -3,7 +3,16 @@ import { CopyJob, type CopyOptions } from '../filesystem/copy.js';
 import { findUnlessBelowFile } from '../filesystem/glob.js';
 import { InvalidArgumentError } from '../protocol/errors.js';
 import type { CommandContext, Invocation } from './command.js';
-import { fileExists, isCancellation, isNotADirectory, type NamedPath, noSuchFile, PathError, shownPath, subdirectoryOfItself } from './command-errors.js';
+import {
+  fileExists,
+  isCancellation,
+  isNotADirectory,
+  type NamedPath,
+  noSuchFile,
+  PathError,
+  shownPath,
+  subdirectoryOfItself,
+} from './command-errors.js';
 import { PathRun } from './failure.js';
 import { addressOf, childPath, type ExistingItem, expandOperand, isExisting, type PathItem, type Side } from './path-item.js';
 import { TransferReport } from './transfer-report.js';
@@ -52,13 +61,19 @@ function missingAddress(item: PathItem): string {
   return item.fileSystem.capabilities.hasReplication ? addressOf(item) : `file://${item.path}`;
 }
 
-/** Where a source lands: inside of a directory under its own name, else at the destination itself. */
-export async function targetOf(source: PathItem, destination: PathItem): Promise<PathItem> {
+/** Where a source lands: inside of a directory under its own name, else at the destination itself. What is there is not looked up. */
+function landing(source: PathItem, destination: PathItem): PathItem {
   const isInside = destination.status ? destination.status.type === 'directory' : destination.isDirectoryMeant;
   const name = baseName(source.path);
-  if (!isInside || name === '') return destination;
-  const child = childPath(destination, name);
-  return { ...child, status: destination.status ? await destination.fileSystem.find(child.path) : null };
+  return isInside && name !== '' ? childPath(destination, name) : destination;
+}
+
+/** The same, with what is there now. */
+export async function targetOf(source: PathItem, destination: PathItem): Promise<PathItem> {
+  const target = landing(source, destination);
+  // In a directory that is not there, nothing is.
+  if (target === destination || !destination.status) return target;
+  return { ...target, status: await target.fileSystem.find(target.path) };
 }
 
 /** A directory must not be copied, or moved, onto itself or into what is below it. */
@@ -69,13 +84,21 @@ export function checkNotInside(source: ExistingItem, target: PathItem): void {
 }
 
 /** Copies sources to a destination, each that can be; resolves to the exit code. */
-export async function copyPaths(invocation: Invocation, context: CommandContext, options: CopyPathsOptions & { words: readonly string[]; destination: PathItem }): Promise<number> {
+export async function copyPaths(
+  invocation: Invocation,
+  context: CommandContext,
+  options: CopyPathsOptions & { words: readonly string[]; destination: PathItem },
+): Promise<number> {
   const run = new PathRun(invocation, context);
   const { words, destination, operation } = options;
   const sources = await expandSources(words, run, options.sourceSide);
   if (sources.length === 0) return run.exitCode;
   await checkDestination(destination, { sourceCount: sources.length, overwrite: options.overwrite ?? false });
-  const report = new TransferReport(context, { name: operation, ...(await labels(sources, destination)), isReplicated: destination.fileSystem.capabilities.hasReplication });
+  const report = new TransferReport(context, {
+    name: operation,
+    ...labels(sources, destination),
+    isReplicated: destination.fileSystem.capabilities.hasReplication,
+  });
   const nearest = (path: string): NamedPath => {
     const root = sources.find((source) => isWithin(path, source.path));
     return root ? { path, shown: shownPath(path, root) } : { path, shown: path };
@@ -115,12 +138,12 @@ export async function copyPaths(invocation: Invocation, context: CommandContext,
   return run.exitCode;
 }
 
-async function labels(sources: readonly PathItem[], destination: PathItem): Promise<{ source: string; target: string; totalBytes: number | undefined }> {
+function labels(sources: readonly PathItem[], destination: PathItem): { source: string; target: string; totalBytes: number | undefined } {
   const only = sources.length === 1 ? sources[0] : undefined;
   const isKnown = sources.every(({ status }) => status?.type !== 'directory');
   return {
     source: only ? only.shown : `${sources.length} paths`,
-    target: only?.status ? (await targetOf(only, { ...destination })).path : destination.path,
+    target: only ? landing(only, destination).path : destination.path,
     totalBytes: isKnown ? sources.reduce((total, { status }) => total + (status?.lengthBytes ?? 0), 0) : undefined,
   };
 }

@@ -5,6 +5,20 @@ import { noSuchFile } from './command-errors.js';
 import { PathRun } from './failure.js';
 import type { CountRecord } from './records.js';
 
+interface Columns {
+  quotas: string[];
+  counts: string[];
+  snapshots: string[];
+  policy: string;
+}
+
+const columnTitles: Columns = {
+  quotas: ['QUOTA', 'REM_QUOTA', 'SPACE_QUOTA', 'REM_SPACE_QUOTA'],
+  counts: ['DIR_COUNT', 'FILE_COUNT', 'CONTENT_SIZE'],
+  snapshots: ['SNAPSHOT_LENGTH', 'SNAPSHOT_FILE_COUNT', 'SNAPSHOT_DIR_COUNT', 'SNAPSHOT_SPACE_CONSUMED'],
+  policy: 'ERASURECODING_POLICY',
+};
+
 export const command: Command = {
   name: 'count',
   group: 'Space',
@@ -26,7 +40,7 @@ export const command: Command = {
   async run(invocation, context) {
     const { flags, operands } = invocation;
     const run = new PathRun(invocation, context);
-    if (flags.has('v')) context.sink.out(`${countColumns(flags, { quotas: ['QUOTA', 'REM_QUOTA', 'SPACE_QUOTA', 'REM_SPACE_QUOTA'], counts: ['DIR_COUNT', 'FILE_COUNT', 'CONTENT_SIZE'], snapshots: ['SNAPSHOT_LENGTH', 'SNAPSHOT_FILE_COUNT', 'SNAPSHOT_DIR_COUNT', 'SNAPSHOT_SPACE_CONSUMED'], policy: 'ERASURECODING_POLICY' })}PATHNAME`);
+    if (flags.has('v')) context.sink.out(`${countColumns(flags, columnTitles)}PATHNAME`);
     await run.eachPath(operands, async (item) => {
       if (!item.status) throw noSuchFile(item);
       const { directoryCount, fileCount, lengthBytes, spaceConsumedBytes } = await (await context.client()).getContentSummary(item.path);
@@ -47,7 +61,7 @@ export const command: Command = {
 };
 
 /** The columns in HDFS's widths, each with a blank behind it (ContentSummary.toString). */
-function countColumns(flags: ReadonlyMap<string, unknown>, cells: { quotas: string[]; counts: string[]; snapshots: string[]; policy: string }): string {
+function countColumns(flags: ReadonlyMap<string, unknown>, cells: Columns): string {
   const column = (cell: string, width: number) => `${cell.padStart(width)} `;
   const quotas = cells.quotas.map((cell, i) => column(cell, i === 0 ? 12 : 15)).join('');
   if (flags.has('u')) return quotas;

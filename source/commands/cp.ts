@@ -13,7 +13,7 @@ export const command: Command = {
     { name: 'p', letters: 'topax', summary: 'Keep times, owner and mode; or only those of t, o, p' },
     { name: 'd', summary: 'Write under the real name at once, without a temporary file' },
     { name: 't', value: 'threads', summary: 'Files in progress at a time' },
-    { name: 'q', value: 'queue', summary: 'Taken for HDFS\'s sake; there is no queue' },
+    { name: 'q', value: 'queue', summary: "Taken for HDFS's sake; there is no queue" },
   ],
   arguments: [
     { name: 'src', kind: 'remote-path', isRepeated: true },

@@ -26,7 +26,9 @@ export const command: Command = {
       const percent = capacityBytes === 0 ? 0 : Math.round((usedBytes * 100) / capacityBytes);
       rows.push([item.fileSystem.uri, size(capacityBytes), size(usedBytes), size(remainingBytes), `${percent}%`]);
     });
-    if (rows.length > 0) for (const line of formatTable([['Filesystem', 'Size', 'Used', 'Available', 'Use%'], ...rows], { rightAligned: [1, 2, 3, 4] })) context.sink.out(line);
+    if (rows.length > 0)
+      for (const line of formatTable([['Filesystem', 'Size', 'Used', 'Available', 'Use%'], ...rows], { rightAligned: [1, 2, 3, 4] }))
+        context.sink.out(line);
     return run.exitCode;
   },
 };

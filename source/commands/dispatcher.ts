@@ -34,7 +34,11 @@ async function runSegments(line: string, context: CommandContext): Promise<numbe
   let code = 0;
   let isSkipped = false;
   for (const { words, operator } of segments) {
-    if (words.length > 0 && !isSkipped) code = await runWords(words.map(({ text }) => text), context);
+    if (words.length > 0 && !isSkipped)
+      code = await runWords(
+        words.map(({ text }) => text),
+        context,
+      );
     if (context.signal.aborted) return exitCodes.cancelled;
     // A skipped command leaves the code of what failed before it.
     isSkipped = operator === '&&' && code !== 0;
@@ -48,7 +52,10 @@ export async function runWords(words: readonly string[], context: CommandContext
   const entry = context.commands.find(typedName.replace(/^-/, ''));
   if (!entry) return refuseUnknown(typedName, context);
   const command = await entry.load();
-  const asked = readCommonFlags(rest, command.flags.some(({ name }) => name === 'json'));
+  const asked = readCommonFlags(
+    rest,
+    command.flags.some(({ name }) => name === 'json'),
+  );
   const inner = asked.isJson && !context.sink.isJson ? { ...context, sink: asJson(context.sink) } : context;
   try {
     if (asked.isHelp) return await runWords(['help', command.name], inner);

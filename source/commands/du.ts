@@ -39,7 +39,10 @@ export const command: Command = {
     await run.eachPath(operands.length > 0 ? operands : ['.'], async (item) => {
       if (!isExisting(item)) throw noSuchFile(item);
       if (item.status.type === 'file' || flags.has('s')) return add(item, await measure(item, context));
-      for await (const entry of inOrder(childrenOf(item, context), callsAtATime, async (child) => ({ child, usage: await settle(measure(child, context)) }))) {
+      for await (const entry of inOrder(childrenOf(item, context), callsAtATime, async (child) => ({
+        child,
+        usage: await settle(measure(child, context)),
+      }))) {
         if ('error' in entry.usage) run.fail(entry.usage.error, entry.child);
         else add(entry.child, entry.usage);
       }
@@ -64,8 +67,10 @@ async function settle<T>(promise: Promise<T>): Promise<T | { error: unknown }> {
 /** A file's own status says it; a directory is asked about. */
 async function measure(item: ExistingItem, context: CommandContext): Promise<{ lengthBytes: number; spaceConsumedBytes: number }> {
   const { status, fileSystem } = item;
-  if (status.type === 'file' && !status.isUnderConstruction) return { lengthBytes: status.lengthBytes, spaceConsumedBytes: status.lengthBytes * status.replication };
-  if (!fileSystem.capabilities.hasReplication) throw new UnsupportedError(`du counts the distributed file system's directories, not ${fileSystem.uri}${item.path}`, { path: item.path });
+  if (status.type === 'file' && !status.isUnderConstruction)
+    return { lengthBytes: status.lengthBytes, spaceConsumedBytes: status.lengthBytes * status.replication };
+  if (!fileSystem.capabilities.hasReplication)
+    throw new UnsupportedError(`du counts the distributed file system's directories, not ${fileSystem.uri}${item.path}`, { path: item.path });
   const { lengthBytes, spaceConsumedBytes } = await (await context.client()).getContentSummary(item.path);
   return { lengthBytes, spaceConsumedBytes };
 }

@@ -6,7 +6,10 @@ import { toJsonLine } from './json-line.js';
 import { expandOperand, type PathItem, type Side } from './path-item.js';
 
 /** Says a failure on stderr, as a line or, with --json, as an object. Nothing is said of what a person has cancelled. */
-export function printFailure(context: CommandContext, failure: { name: string; error: unknown; about?: NamedPath | undefined; prefix?: string | undefined }): void {
+export function printFailure(
+  context: CommandContext,
+  failure: { name: string; error: unknown; about?: NamedPath | undefined; prefix?: string | undefined },
+): void {
   const { name, error, about, prefix = '' } = failure;
   if (isCancellation(error, context.signal)) return;
   const text = prefix + describeError(error, about) + (error instanceof UnavailableError ? whatToType(context) : '');

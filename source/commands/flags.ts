@@ -63,6 +63,7 @@ function checkCount(spec: CommandSpec, count: number): void {
 export function numberFlag(invocation: Invocation, name: string, fallback: number, least = 1): number {
   const value = invocation.flags.get(name);
   if (value === undefined) return fallback;
-  if (typeof value !== 'string' || !/^\d{1,9}$/.test(value) || Number(value) < least) throw new UsageError(`Option -${name}: a whole number of at least ${least} expected, not '${value}'`);
+  if (typeof value !== 'string' || !/^\d{1,9}$/.test(value) || Number(value) < least)
+    throw new UsageError(`Option -${name}: a whole number of at least ${least} expected, not '${value}'`);
   return Number(value);
 }

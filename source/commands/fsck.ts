@@ -26,11 +26,12 @@ export const command: Command = {
     { name: 'racks', summary: 'With -blocks: print the racks, too' },
     { name: 'openforwrite', summary: 'Files that are being written, too' },
     { name: 'list-corruptfileblocks', summary: 'Print only the blocks without a good replica' },
-    { name: 'showprogress', summary: 'Taken for HDFS\'s sake' },
+    { name: 'showprogress', summary: "Taken for HDFS's sake" },
   ],
   flagParsing: 'anywhere',
   arguments: [{ name: 'path', kind: 'remote-path', isOptional: true, isRepeated: true }],
-  description: 'Exit code 0 for a healthy tree, 1 for one with a block that no live node has good bytes of. Files that are being written are left out.',
+  description:
+    'Exit code 0 for a healthy tree, 1 for one with a block that no live node has good bytes of. Files that are being written are left out.',
   examples: ['fsck /', 'fsck /user/me -files -blocks -locations'],
   async run(invocation, context) {
     const [word, second] = invocation.operands;
@@ -42,7 +43,8 @@ export const command: Command = {
       run.fail(noSuchFile(root), root);
       return run.exitCode;
     }
-    if (!root.fileSystem.capabilities.hasReplication) throw new InvalidArgumentError(`fsck checks the distributed file system, not ${root.fileSystem.uri}`);
+    if (!root.fileSystem.capabilities.hasReplication)
+      throw new InvalidArgumentError(`fsck checks the distributed file system, not ${root.fileSystem.uri}`);
     const check = new Check(run, await context.client(), invocation.flags);
     return invocation.flags.has('list-corruptfileblocks') ? check.listCorrupt(root) : check.report(root);
   },
@@ -78,11 +80,17 @@ class Check {
     const [defaults, datanodes] = await Promise.all([this.#client.getServerDefaults(), this.#client.getDatanodes()]);
     this.#minReplication = defaults.minReplication;
     const host = this.#client.uri.replace(/^\w+:\/\//, '').replace(/:\d+$/, '');
-    sink.out(`FSCK started by ${escapeControls(session.user)} (auth:SIMPLE) from /${host} for path ${escapeControls(root.path)} at ${reportTime(clock.nowMs())}`);
+    sink.out(
+      `FSCK started by ${escapeControls(session.user)} (auth:SIMPLE) from /${host} for path ${escapeControls(root.path)} at ${reportTime(clock.nowMs())}`,
+    );
     sink.out('');
     for await (const file of this.#files(root)) this.#sayFile(file);
     const live = datanodes.filter(({ state }) => state !== 'dead');
-    const summary = summaryLines(this.#totals, { nodeCount: live.length, rackCount: new Set(live.map(({ rack }) => rack)).size, replication: defaults.replication });
+    const summary = summaryLines(this.#totals, {
+      nodeCount: live.length,
+      rackCount: new Set(live.map(({ rack }) => rack)).size,
+      replication: defaults.replication,
+    });
     for (const line of summary) sink.out(line);
     sink.out(`FSCK ended at ${reportTime(clock.nowMs())} in ${Math.round(clock.monotonicMs() - startedMs)} milliseconds`);
     sink.out('');
@@ -159,7 +167,7 @@ class Check {
     for (const check of blocks) {
       const bytes = check.lengthBytes;
       this.#totals.addBlock(check, { replication, minReplication: this.#minReplication });
-      if (check.missingReplicas > 0) problems.push(`Under replicated ${blockName(check)}. Target Replicas is ${replication} but found ${check.liveReplicas} live replica(s), 0 decommissioned replica(s), 0 decommissioning replica(s).`);
+      if (check.missingReplicas > 0) problems.push(underReplicated(check, replication));
       if (check.isMissing) {
         lost.missing++;
         lost.missingBytes += bytes;
@@ -175,7 +183,8 @@ class Check {
     if (lost.missing > 0) problems.push(`MISSING ${lost.missing} blocks of total size ${lost.missingBytes} B.`);
     if (lost.corrupt > 0) problems.push(`CORRUPT ${lost.corrupt} blocks of total size ${lost.corruptBytes} B.`);
     if (this.#flags.has('files')) {
-      sink.out(`${path} ${lengthBytes} bytes, replicated: replication=${replication}, ${blocks.length} block(s):  ${problems.length === 0 ? 'OK' : problems.join('\n ')}`);
+      const verdict = problems.length === 0 ? 'OK' : problems.join('\n ');
+      sink.out(`${path} ${lengthBytes} bytes, replicated: replication=${replication}, ${blocks.length} block(s):  ${verdict}`);
       if (this.#flags.has('blocks')) this.#sayBlocks(blocks);
     } else {
       for (const problem of problems) sink.out(`\n${path}:  ${problem}`);
@@ -205,6 +214,11 @@ class Check {
   #record(record: FsckRecord): void {
     this.#context.sink.record(record);
   }
+}
+
+function underReplicated(check: BlockCheck, replication: number): string {
+  const found = `found ${check.liveReplicas} live replica(s), 0 decommissioned replica(s), 0 decommissioning replica(s)`;
+  return `Under replicated ${blockName(check)}. Target Replicas is ${replication} but ${found}.`;
 }
 
 function summaryLines(totals: FsckTotals, cluster: { nodeCount: number; rackCount: number; replication: number }): string[] {

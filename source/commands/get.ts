@@ -9,10 +9,10 @@ import { printFile } from './print-file.js';
 export const getFlags: FlagSpec[] = [
   { name: 'f', summary: 'Overwrite what is there' },
   { name: 'p', summary: 'Keep times, owner, group and mode' },
-  { name: 'crc', summary: 'Taken for HDFS\'s sake; bytes are always checked' },
-  { name: 'ignoreCrc', summary: 'Taken for HDFS\'s sake; bytes are always checked' },
+  { name: 'crc', summary: "Taken for HDFS's sake; bytes are always checked" },
+  { name: 'ignoreCrc', summary: "Taken for HDFS's sake; bytes are always checked" },
   { name: 't', value: 'threads', summary: 'Files in progress at a time' },
-  { name: 'q', value: 'queue', summary: 'Taken for HDFS\'s sake; there is no queue' },
+  { name: 'q', value: 'queue', summary: "Taken for HDFS's sake; there is no queue" },
 ];
 
 export const command: Command = {
@@ -27,7 +27,8 @@ export const command: Command = {
     { name: 'localdst', kind: 'local-path', isOptional: true },
   ],
   description:
-    'Directories are copied with all that is in them; into the destination, if that is a directory. Several sources need one. Without a destination, into the local directory. `-` prints to standard output. A file gets its name when it is whole.',
+    'Directories are copied with all that is in them; into the destination, if that is a directory. Several sources need one. ' +
+    'Without a destination, into the local directory. `-` prints to standard output. A file gets its name when it is whole.',
   examples: ['get /user/me/data.csv', "get -f '/logs/*.gz' logs", 'get /f - '],
   run: (invocation, context) => runGet(invocation, context, { isMove: false }),
 };

@@ -39,14 +39,25 @@ export async function findCommand(name: string, context: CommandContext): Promis
 
 export function toHelpRecord(spec: CommandSpec): HelpRecord {
   const { name, aliases = [], group, summary, flags } = spec;
-  return { name, aliases, group, summary, usage: usageLine(spec).slice('Usage: '.length), flags: flags.map((flag) => ({ flag: flagText(flag), summary: flag.summary })) };
+  return {
+    name,
+    aliases,
+    group,
+    summary,
+    usage: usageLine(spec).slice('Usage: '.length),
+    flags: flags.map((flag) => ({ flag: flagText(flag), summary: flag.summary })),
+  };
 }
 
 function overviewLines(entries: readonly CommandEntry[]): string[] {
   const width = Math.max(...entries.map((entry) => names(entry).length));
   const groups = [...new Set(entries.map(({ group }) => group))];
   return [
-    ...groups.flatMap((group) => [group, ...entries.filter((entry) => entry.group === group).map((entry) => `  ${names(entry).padEnd(width)}  ${entry.summary}`), '']),
+    ...groups.flatMap((group) => [
+      group,
+      ...entries.filter((entry) => entry.group === group).map((entry) => `  ${names(entry).padEnd(width)}  ${entry.summary}`),
+      '',
+    ]),
     'help COMMAND explains one. A command may be typed with a dash, or as hdfs dfs -COMMAND; --json prints objects.',
     'Commands are joined by ; and &&. Names with blanks are quoted; * ? [a-z] {a,b} match names.',
   ];

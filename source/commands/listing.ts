@@ -74,7 +74,18 @@ function digits(number: number): number {
 
 export function toEntryRecord(status: FileStatus, path: string): EntryRecord {
   const { type, lengthBytes, replication, blockSizeBytes, modificationTimeMs, accessTimeMs, permission, owner, group } = status;
-  return { path, type, lengthBytes, replication, blockSizeBytes, modificationTimeMs, accessTimeMs, permission: formatOctal(permission), owner, group };
+  return {
+    path,
+    type,
+    lengthBytes,
+    replication,
+    blockSizeBytes,
+    modificationTimeMs,
+    accessTimeMs,
+    permission: formatOctal(permission),
+    owner,
+    group,
+  };
 }
 
 /** Lines printed before others get a turn: a Ctrl-C, for one. */

@@ -17,8 +17,12 @@ export function parseModeChange(mode: string): ModeChange {
     const sticky = octal[1] === '' ? undefined : Number(octal[1]) << 9;
     return ({ permission }) => (sticky ?? permission & 0o1000) | bits;
   }
-  const clauses = mode.split(',').filter((text) => text.trim() !== '').map((text) => clause.exec(text));
-  if (clauses.length === 0 || clauses.some((one) => one === null)) throw new UsageError(`chmod : mode '${mode}' does not match the expected pattern.`);
+  const clauses = mode
+    .split(',')
+    .filter((text) => text.trim() !== '')
+    .map((text) => clause.exec(text));
+  if (clauses.length === 0 || clauses.some((one) => one === null))
+    throw new UsageError(`chmod : mode '${mode}' does not match the expected pattern.`);
   const changes = clauses.map((one) => readClause(one!));
   return (status) => changes.reduce((permission, change) => change({ type: status.type, permission }), status.permission);
 }
@@ -33,7 +37,11 @@ function readClause([, typedWho = '', operator = '', letters = '']: RegExpExecAr
     if (letters.includes('x') || (letters.includes('X') && isExecutable)) bits |= 1;
     let change = 0;
     let mask = 0;
-    for (const [letter, shift] of [['u', 6], ['g', 3], ['o', 0]] as const) {
+    for (const [letter, shift] of [
+      ['u', 6],
+      ['g', 3],
+      ['o', 0],
+    ] as const) {
       if (!who.includes(letter)) continue;
       change |= bits << shift;
       mask |= 7 << shift;

@@ -104,7 +104,11 @@ async function readReference(word: string, context: CommandContext, side: Side):
   const fileSystem = await context.remote();
   const uri = /^(dfs|hdfs):(?:\/\/([^/]*))?(\/.*)?$/i.exec(word);
   if (!uri) {
-    return { fileSystem, pattern: resolvePath(word, escapeGlob(context.session.workingDirectory)), show: word.startsWith('/') ? (path) => path : (path) => relativePath(context.session.workingDirectory, path) };
+    return {
+      fileSystem,
+      pattern: resolvePath(word, escapeGlob(context.session.workingDirectory)),
+      show: word.startsWith('/') ? (path) => path : (path) => relativePath(context.session.workingDirectory, path),
+    };
   }
   const [, scheme, authority = '', rest = '/'] = uri;
   const own = fileSystem.uri.replace(/^\w+:\/\//, '');

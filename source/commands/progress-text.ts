@@ -9,8 +9,10 @@ export function progressLine(progress: OperationProgress, nowMs: number): string
   if (totalBytes) parts.push(`${Math.floor((doneBytes * 100) / totalBytes)}%`, `${formatBytes(doneBytes)} / ${formatBytes(totalBytes)}`);
   else parts.push(formatBytes(doneBytes));
   if (doneBytes > 0 && seconds >= 0.1) parts.push(`${formatBytes(doneBytes / seconds)}/s`);
-  if (durableReplicaBytes !== undefined && replication && totalBytes) parts.push(`durable ${Math.floor((durableReplicaBytes * 100) / (totalBytes * replication))}%`);
-  if (totalBytes && doneBytes > 0 && doneBytes < totalBytes && seconds >= 0.5) parts.push(`eta ${formatClock(((totalBytes - doneBytes) * seconds) / doneBytes)}`);
+  if (durableReplicaBytes !== undefined && replication && totalBytes)
+    parts.push(`durable ${Math.floor((durableReplicaBytes * 100) / (totalBytes * replication))}%`);
+  if (totalBytes && doneBytes > 0 && doneBytes < totalBytes && seconds >= 0.5)
+    parts.push(`eta ${formatClock(((totalBytes - doneBytes) * seconds) / doneBytes)}`);
   return parts.join('  ');
 }
 
@@ -45,5 +47,7 @@ export function formatBytes(bytes: number): string {
 function formatClock(seconds: number): string {
   const whole = Math.round(seconds);
   const two = (value: number) => String(value).padStart(2, '0');
-  return whole < 3600 ? `${Math.floor(whole / 60)}:${two(whole % 60)}` : `${Math.floor(whole / 3600)}:${two(Math.floor(whole / 60) % 60)}:${two(whole % 60)}`;
+  return whole < 3600
+    ? `${Math.floor(whole / 60)}:${two(whole % 60)}`
+    : `${Math.floor(whole / 3600)}:${two(Math.floor(whole / 60) % 60)}:${two(whole % 60)}`;
 }

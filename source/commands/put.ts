@@ -13,7 +13,7 @@ export const putFlags: FlagSpec[] = [
   { name: 'l', summary: 'Keep one copy only' },
   { name: 'd', summary: 'Write under the real name at once, without a temporary file' },
   { name: 't', value: 'threads', summary: 'Files in progress at a time' },
-  { name: 'q', value: 'queue', summary: 'Taken for HDFS\'s sake; there is no queue' },
+  { name: 'q', value: 'queue', summary: "Taken for HDFS's sake; there is no queue" },
 ];
 
 export const command: Command = {
@@ -28,7 +28,9 @@ export const command: Command = {
     { name: 'dst', kind: 'remote-path', isOptional: true },
   ],
   description:
-    'Directories are copied with all that is in them; into the destination, if that is a directory. Several sources need one. Without a destination, into the working directory. `-` reads standard input. A reader sees the file when it is whole: until then it is NAME._COPYING_.',
+    'Directories are copied with all that is in them; into the destination, if that is a directory. Several sources need one. ' +
+    'Without a destination, into the working directory. `-` reads standard input. A reader sees the file when it is whole: until ' +
+    'then it is NAME._COPYING_.',
   examples: ['put data.csv /user/me', "put -f 'my file' logs/*.gz /logs", 'put -p site /'],
   run: (invocation, context) => runPut(invocation, context, { isMove: false }),
 };
@@ -49,7 +51,11 @@ export async function runPut(invocation: Invocation, context: CommandContext, { 
 }
 
 /** `put - /f`: standard input, whose length nobody knows. Makes the directories that are missing. */
-async function putInput(context: CommandContext, destination: PathItem, options: { overwrite: boolean; isDirect: boolean; replication: number | undefined }): Promise<number> {
+async function putInput(
+  context: CommandContext,
+  destination: PathItem,
+  options: { overwrite: boolean; isDirect: boolean; replication: number | undefined },
+): Promise<number> {
   const source = { fileSystem: context.local, path: '/-', shown: '-', status: null, isDirectoryMeant: false };
   const target = await targetOf(source, destination);
   if (target.status && (target.status.type === 'directory' || !options.overwrite)) throw fileExists(target);

@@ -98,8 +98,24 @@ export type ReportRecord = { type: 'cluster'; health: Omit<ClusterHealth, 'datan
 
 /** fsck: with -files an object a file, with -blocks an object a block, and at last the summary. */
 export type FsckRecord =
-  | { type: 'file'; path: string; lengthBytes: number; replication: number; blockCount: number; status: 'OK' | 'UNDER REPLICATED' | 'CORRUPT' | 'MISSING' }
-  | { type: 'block'; path: string; blockIndex: number; blockId: number; generationStamp: number; lengthBytes: number; liveReplicas: number; locations: string[] }
+  | {
+      type: 'file';
+      path: string;
+      lengthBytes: number;
+      replication: number;
+      blockCount: number;
+      status: 'OK' | 'UNDER REPLICATED' | 'CORRUPT' | 'MISSING';
+    }
+  | {
+      type: 'block';
+      path: string;
+      blockIndex: number;
+      blockId: number;
+      generationStamp: number;
+      lengthBytes: number;
+      liveReplicas: number;
+      locations: string[];
+    }
   | {
       type: 'summary';
       path: string;

@@ -49,7 +49,7 @@ const entries: CommandEntry[] = [
   entry('safemode', [], 'Cluster', 'Ask for safe mode, enter it or leave it'),
   entry('cluster', [], 'Cluster', 'Start, stop and show the cluster on this machine'),
   entry('node', [], 'Cluster', 'Add a data node on this machine; start, stop or kill a node'),
-  entry('logs', [], 'Cluster', 'Print the last lines of a node\'s log, and follow it'),
+  entry('logs', [], 'Cluster', "Print the last lines of a node's log, and follow it"),
   entry('watch', [], 'Cluster', 'Repeat a command, or follow the cluster'),
   entry('cd', [], 'Shell', 'Change the working directory'),
   entry('pwd', [], 'Shell', 'Print the working directory'),

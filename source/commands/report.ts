@@ -33,11 +33,17 @@ export const command: Command = {
     const lines = clusterLines(health);
     if (isEverything || isAsked('live')) lines.push(...sectionLines('Live', live, isAsked('live')));
     if (isEverything || isAsked('dead')) lines.push(...sectionLines('Dead', dead, isAsked('dead')));
-    for (const [state, title] of [['decommissioning', 'Decommissioning'], ['enteringmaintenance', 'Entering maintenance'], ['inmaintenance', 'In maintenance'], ['slownodes', 'Slow']] as const) {
+    for (const [state, title] of [
+      ['decommissioning', 'Decommissioning'],
+      ['enteringmaintenance', 'Entering maintenance'],
+      ['inmaintenance', 'In maintenance'],
+      ['slownodes', 'Slow'],
+    ] as const) {
       if (isAsked(state)) lines.push(...sectionLines(title, [], true));
     }
     for (const line of lines) context.sink.out(line);
-    for (const record of toRecords(health, [...(isEverything || isAsked('live') ? live : []), ...(isEverything || isAsked('dead') ? dead : [])])) context.sink.record(record);
+    for (const record of toRecords(health, [...(isEverything || isAsked('live') ? live : []), ...(isEverything || isAsked('dead') ? dead : [])]))
+      context.sink.record(record);
     return 0;
   },
 };
@@ -75,7 +81,18 @@ function sectionLines(title: string, datanodes: readonly DatanodeReport[], isAsk
 }
 
 function datanodeLines(datanode: DatanodeReport): string[] {
-  const { address, capacityBytes, usedBytes, nonDfsUsedBytes, remainingBytes, transferCount, lastHeartbeatTimeMs, lastBlockReportTimeMs, blockCount, name } = datanode;
+  const {
+    address,
+    capacityBytes,
+    usedBytes,
+    nonDfsUsedBytes,
+    remainingBytes,
+    transferCount,
+    lastHeartbeatTimeMs,
+    lastBlockReportTimeMs,
+    blockCount,
+    name,
+  } = datanode;
   const host = hostName(address);
   return [
     `Name: ${escapeControls(address)} (${host})`,

@@ -54,7 +54,11 @@ export async function remove(invocation: Invocation, context: CommandContext, { 
   return run.exitCode;
 }
 
-async function removeOne(item: ExistingItem, run: PathRun, options: { isRecursive: boolean; isTrashSkipped: boolean; isSafe: boolean }): Promise<void> {
+async function removeOne(
+  item: ExistingItem,
+  run: PathRun,
+  options: { isRecursive: boolean; isTrashSkipped: boolean; isSafe: boolean },
+): Promise<void> {
   const { context } = run;
   const { sink } = context;
   if (item.status.type === 'directory' && !options.isRecursive) throw isADirectory(item);

@@ -15,7 +15,8 @@ export const command: Command = {
   flags: [],
   isAdmin: true,
   arguments: [{ name: 'enter | leave | get | wait | forceExit', kind: 'text' }],
-  description: 'In safe mode nothing can be changed. A name node starts in it, until its data nodes have reported their blocks; wait waits for its end.',
+  description:
+    'In safe mode nothing can be changed. A name node starts in it, until its data nodes have reported their blocks; wait waits for its end.',
   examples: ['safemode get', 'safemode wait && put a /a'],
   async run(invocation, context) {
     const action = actions.find((known) => known === invocation.operands[0]);

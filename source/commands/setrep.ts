@@ -16,7 +16,7 @@ export const command: Command = {
   summary: 'Set how many copies a file has',
   usage: '[-R] [-w] <rep> <path> ...',
   flags: [
-    { name: 'R', summary: 'Taken for HDFS\'s sake: directories are always followed' },
+    { name: 'R', summary: "Taken for HDFS's sake: directories are always followed" },
     { name: 'w', summary: 'Wait until the copies are there' },
   ],
   arguments: [
@@ -88,7 +88,13 @@ async function waitForReplication(item: PathItem, replication: number, context: 
       }
       if (readyCount === blockCount) break;
       // In blocks, not bytes: the copies under way are the cluster's.
-      sink.progress(id, { operation: 'setrep', source: item.shown, target: `${readyCount} of ${blockCount} blocks with ${replication} copies`, startedMs, doneBytes: 0 });
+      sink.progress(id, {
+        operation: 'setrep',
+        source: item.shown,
+        target: `${readyCount} of ${blockCount} blocks with ${replication} copies`,
+        startedMs,
+        doneBytes: 0,
+      });
       dots += '.';
       await sleep(clock, pollMs, signal);
       pollMs = Math.min(longestPollMs, pollMs * 2);

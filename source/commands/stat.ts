@@ -16,7 +16,9 @@ export const command: Command = {
   flags: [],
   arguments: [{ name: 'path', kind: 'remote-path', isRepeated: true }],
   description:
-    'The format is the first word, if it has a %: %a mode as digits, %A as letters, %b bytes, %F type, %g group, %n name, %o block size, %r replication, %u owner, %x and %y the times of the last access and change (UTC), %X and %Y in ms since 1970. %y if none is given.',
+    'The format is the first word, if it has a %: %a mode as digits, %A as letters, %b bytes, %F type, %g group, %n name, %o block ' +
+    'size, %r replication, %u owner, %x and %y the times of the last access and change (UTC), %X and %Y in ms since 1970. %y if ' +
+    'none is given.',
   examples: ["stat '%n %b bytes, %r copies' '/data/*'"],
   async run(invocation, context) {
     const { operands } = invocation;

@@ -10,7 +10,7 @@ export const command: Command = {
   group: 'Files',
   summary: 'Print files as text, unpacking gzip',
   usage: '<src> ...',
-  flags: [{ name: 'ignoreCrc', summary: 'Taken for HDFS\'s sake; bytes are always checked' }],
+  flags: [{ name: 'ignoreCrc', summary: "Taken for HDFS's sake; bytes are always checked" }],
   arguments: [{ name: 'src', kind: 'remote-path', isRepeated: true }],
   description: 'A file that begins as gzip does is unpacked, whatever its name; every other one is printed as it is.',
   examples: ['text /logs/2026-11-22.gz'],
@@ -41,7 +41,11 @@ async function isGzip(item: PathItem, context: CommandContext): Promise<boolean>
 }
 
 async function unpack(item: PathItem, context: CommandContext): Promise<void> {
-  const [{ Readable }, { pipeline }, { createGunzip }] = await Promise.all([import('node:stream'), import('node:stream/promises'), import('node:zlib')]);
+  const [{ Readable }, { pipeline }, { createGunzip }] = await Promise.all([
+    import('node:stream'),
+    import('node:stream/promises'),
+    import('node:zlib'),
+  ]);
   const write = async (chunks: AsyncIterable<Buffer>) => {
     for await (const chunk of chunks) await context.sink.write(chunk);
   };
@@ -49,7 +53,11 @@ async function unpack(item: PathItem, context: CommandContext): Promise<void> {
     await pipeline(Readable.from(packedBytes(item, context)), createGunzip(), write, { signal: context.signal });
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? '';
-    if (code.startsWith('Z_')) throw new InputOutputError(`${item.path} is no whole gzip file (${(error as Error).message}); cat prints its bytes`, { path: item.path, cause: error });
+    if (code.startsWith('Z_'))
+      throw new InputOutputError(`${item.path} is no whole gzip file (${(error as Error).message}); cat prints its bytes`, {
+        path: item.path,
+        cause: error,
+      });
     throw error;
   }
 }

@@ -21,7 +21,8 @@ export const command: Command = {
     const { flags, operands } = invocation;
     const typed = flags.get('t');
     const timeMs = typeof typed === 'string' ? parseTouchTime(typed) : context.clock.nowMs();
-    if (timeMs === undefined) throw new UsageError(`Unable to parse the specified timestamp ${String(typed)}. The expected format is yyyyMMdd:HHmmss`);
+    if (timeMs === undefined)
+      throw new UsageError(`Unable to parse the specified timestamp ${String(typed)}. The expected format is yyyyMMdd:HHmmss`);
     const isBoth = flags.has('a') === flags.has('m');
     const times = { ...((isBoth || flags.has('m')) && { modificationTimeMs: timeMs }), ...((isBoth || flags.has('a')) && { accessTimeMs: timeMs }) };
     const run = new PathRun(invocation, context);

@@ -36,7 +36,10 @@ export class TransferReport implements CopyObserver {
   #degradedFiles = 0;
   #hasBegun = false;
 
-  constructor(context: CommandContext, operation: { name: string; source: string; target: string; totalBytes: number | undefined; isReplicated: boolean }) {
+  constructor(
+    context: CommandContext,
+    operation: { name: string; source: string; target: string; totalBytes: number | undefined; isReplicated: boolean },
+  ) {
     this.#context = context;
     this.#id = `${operation.name}-${++transferCount}`;
     this.#operation = operation.name;
@@ -70,7 +73,8 @@ export class TransferReport implements CopyObserver {
   end(outcome: { isFailed: boolean; isCancelled: boolean }): void {
     if (!this.#hasBegun) return;
     const notes = [...this.#notes.values()];
-    if (this.#degradedFiles > 0) notes.push(`${counted(this.#degradedFiles, 'file')} with fewer durable replicas than wanted so far; the name node has the others made`);
+    if (this.#degradedFiles > 0)
+      notes.push(`${counted(this.#degradedFiles, 'file')} with fewer durable replicas than wanted so far; the name node has the others made`);
     if (this.#fileCount > 1) notes.push(`${counted(this.#fileCount, 'file')} copied`);
     if (this.#failedCount > 0 && !outcome.isCancelled) notes.push(`${counted(this.#failedCount, 'file')} failed`);
     this.#context.sink.end(this.#id, {

@@ -14,7 +14,10 @@ export const command: Command = {
   needsNameNode: false,
   async run(invocation, context) {
     const { operands } = invocation;
-    const commands = operands.length === 0 ? await context.commands.loadAll() : await Promise.all(operands.map(async (name) => (await findCommand(name, context)).load()));
+    const commands =
+      operands.length === 0
+        ? await context.commands.loadAll()
+        : await Promise.all(operands.map(async (name) => (await findCommand(name, context)).load()));
     for (const one of commands) {
       context.sink.record(toHelpRecord(one));
       context.sink.out(usageLine(one));

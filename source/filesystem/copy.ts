@@ -1,6 +1,14 @@
 import { joinPath } from '../base/path.js';
 import { throwIfCancelled } from '../client/cancellation.js';
-import { CancelledError, DirectoryNotEmptyError, FileAlreadyExistsError, InvalidPathError, LocalFileError, NotADirectoryError, UnavailableError } from '../protocol/errors.js';
+import {
+  CancelledError,
+  DirectoryNotEmptyError,
+  FileAlreadyExistsError,
+  InvalidPathError,
+  LocalFileError,
+  NotADirectoryError,
+  UnavailableError,
+} from '../protocol/errors.js';
 import type { FileStatus } from '../protocol/file-status.js';
 import { atSource, type CopyFileOptions, type CopyFileResult, copyFile, type FilePlace, isSourceError, preserveAttributes } from './copy-file.js';
 import type { TransferProgress } from './file-system.js';
@@ -25,7 +33,10 @@ export interface CopyFailure {
 
 /** Is told of each file: when it begins, its progress, and its end (`result` undefined: it failed). */
 export interface CopyObserver {
-  begin(file: { source: string; target: string; lengthBytes: number }): { onProgress(progress: TransferProgress): void; end(result: CopyFileResult | undefined): void };
+  begin(file: { source: string; target: string; lengthBytes: number }): {
+    onProgress(progress: TransferProgress): void;
+    end(result: CopyFileResult | undefined): void;
+  };
 }
 
 export interface CopyOptions extends Pick<CopyFileOptions, 'overwrite' | 'preserve' | 'isDirect' | 'replication' | 'signal'> {
@@ -76,9 +87,11 @@ export class CopyJob {
   async #copy(source: CopySource, target: CopyTarget, walk: { ancestors: Set<number>; isRoot: boolean }): Promise<void> {
     if (this.#fatal !== undefined) return;
     throwIfCancelled(this.#options.signal, `copying ${source.path}`);
-    if (this.#options.isMove && target.status?.type === 'directory') throw new FileAlreadyExistsError(`${target.path}: File exists`, { path: target.path });
+    if (this.#options.isMove && target.status?.type === 'directory')
+      throw new FileAlreadyExistsError(`${target.path}: File exists`, { path: target.path });
     if (source.status.type === 'directory') return this.#copyDirectory(source, target, walk.ancestors);
-    if (target.status && (target.status.type === 'directory' || !this.#options.overwrite)) throw new FileAlreadyExistsError(`${target.path}: File exists`, { path: target.path });
+    if (target.status && (target.status.type === 'directory' || !this.#options.overwrite))
+      throw new FileAlreadyExistsError(`${target.path}: File exists`, { path: target.path });
     const { lengthBytes } = source.status;
     const cost = this.#options.threads === undefined && lengthBytes > largeFileBytes ? defaultSlots / 2 : 1;
     await this.#pool.start(() => this.#guard(source, target, () => this.#copyFile(source, target, { isRegularOnly: !walk.isRoot })), cost);
@@ -90,7 +103,15 @@ export class CopyJob {
     const observed = observer?.begin({ source: source.path, target: target.path, lengthBytes: source.status.lengthBytes });
     let result: CopyFileResult | undefined;
     try {
-      result = await copyFile(source, target, { overwrite, preserve, isDirect, replication, isRegularOnly, signal, onProgress: observed?.onProgress });
+      result = await copyFile(source, target, {
+        overwrite,
+        preserve,
+        isDirect,
+        replication,
+        isRegularOnly,
+        signal,
+        onProgress: observed?.onProgress,
+      });
     } finally {
       observed?.end(result);
     }
@@ -99,9 +120,11 @@ export class CopyJob {
 
   async #copyDirectory(source: CopySource, target: CopyTarget, ancestors: Set<number>): Promise<void> {
     await atSource(async () => {
-      if (ancestors.has(source.status.inodeId)) throw new LocalFileError(`${source.path}: Is a link to a directory above it; left out`, { path: source.path });
+      if (ancestors.has(source.status.inodeId))
+        throw new LocalFileError(`${source.path}: Is a link to a directory above it; left out`, { path: source.path });
     });
-    if (target.status && target.status.type !== 'directory') throw new NotADirectoryError(`${target.path}: Is not a directory`, { path: target.path });
+    if (target.status && target.status.type !== 'directory')
+      throw new NotADirectoryError(`${target.path}: Is not a directory`, { path: target.path });
     if (!target.status) await target.fileSystem.mkdirs(target.path);
     if (this.#options.preserve || this.#options.isMove) this.#directories.push({ source, target });
     const below = new Set(ancestors).add(source.status.inodeId);

@@ -31,7 +31,13 @@ export class EntryRows {
   /** A new object each time. 0 <= row < count. */
   get(row: number): FileStatus {
     assert(row < this.#count, 'a row is within the rows');
-    const [inodeId, lengthBytes, blockSizeBytes, modificationTimeMs, accessTimeMs] = this.#numbers.subarray(row * 5, row * 5 + 5) as unknown as [number, number, number, number, number];
+    const [inodeId, lengthBytes, blockSizeBytes, modificationTimeMs, accessTimeMs] = this.#numbers.subarray(row * 5, row * 5 + 5) as unknown as [
+      number,
+      number,
+      number,
+      number,
+      number,
+    ];
     const [kind, replication, permission] = this.#flags.subarray(row * 3, row * 3 + 3) as unknown as [number, number, number];
     return {
       name: this.#names[row]!,

@@ -23,7 +23,11 @@ interface PatternNode {
  * listed; the others are followed by name. All matches are held, to be sorted; those of one directory compactly. InvalidPathError
  * for a malformed pattern; a directory that may not be listed is an error.
  */
-export async function* expandGlob(fileSystem: FileSystem, pattern: string, options: { signal?: AbortSignal | undefined } = {}): AsyncIterable<GlobMatch> {
+export async function* expandGlob(
+  fileSystem: FileSystem,
+  pattern: string,
+  options: { signal?: AbortSignal | undefined } = {},
+): AsyncIterable<GlobMatch> {
   const patterns = expandBraces(pattern).map((one) => pathNames(cleanPattern(one)));
   const [first = []] = patterns;
   const last = first.length - 1;

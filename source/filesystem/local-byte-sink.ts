@@ -110,7 +110,13 @@ async function publish({ source, target, isReplacing }: { source: string; target
       const code = (error as NodeJS.ErrnoException).code;
       // A disk without hard links: look, then rename.
       if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EACCES'].includes(code ?? '')) throw error;
-      if (await fs.stat(target).then(() => true, () => false)) throw new FileAlreadyExistsError(`${target}: File exists`, { path: target });
+      if (
+        await fs.stat(target).then(
+          () => true,
+          () => false,
+        )
+      )
+        throw new FileAlreadyExistsError(`${target}: File exists`, { path: target });
     }
   }
   await fs.rename(source, target);

@@ -106,7 +106,13 @@ class LocalFileSystem implements FileSystem {
       if (!existing && options.createParents) await fs.mkdir(dirname(path), { recursive: true });
       // Through a link to what it names: the link itself must not be replaced by a file.
       const target = existing ? await fs.realpath(path) : path;
-      return LocalByteSink.open({ ...options, path: target, isInPlace: existing !== null && !existing.isFile(), distinction: this.#random.id().slice(0, 8), toStatus });
+      return LocalByteSink.open({
+        ...options,
+        path: target,
+        isInPlace: existing !== null && !existing.isFile(),
+        distinction: this.#random.id().slice(0, 8),
+        toStatus,
+      });
     });
   }
 
@@ -126,7 +132,8 @@ class LocalFileSystem implements FileSystem {
     await systemCall(source, () => fs.rename(source, target)).catch((error: unknown) => {
       // The source was there: what is missing, or no directory, lies on the way to the target.
       if (error instanceof FileNotFoundError) throw new FileNotFoundError(`${target}: No such file or directory`, { path: target, cause: error });
-      if (error instanceof NotADirectoryError) throw new NotADirectoryError(`${dirname(target)} (is not a directory)`, { path: target, cause: error });
+      if (error instanceof NotADirectoryError)
+        throw new NotADirectoryError(`${dirname(target)} (is not a directory)`, { path: target, cause: error });
       throw error;
     });
   }
@@ -140,10 +147,11 @@ class LocalFileSystem implements FileSystem {
       if (!stat) return false;
       if (!stat.isDirectory()) await fs.unlink(path);
       else if (options.recursive) await fs.rm(path, { recursive: true });
-      else await fs.rmdir(path).catch((error: NodeJS.ErrnoException) => {
-        if (error.code === 'EEXIST') throw new DirectoryNotEmptyError(`${path}: Directory is not empty`, { path });
-        throw error;
-      });
+      else
+        await fs.rmdir(path).catch((error: NodeJS.ErrnoException) => {
+          if (error.code === 'EEXIST') throw new DirectoryNotEmptyError(`${path}: Directory is not empty`, { path });
+          throw error;
+        });
       return true;
     });
   }
