@@ -29,6 +29,10 @@ export function planUpdatePipeline(scope: PlanScope, params: { inodeId: number; 
   if (block.lengthBytes < last.lengthBytes) {
     throw new InvalidArgumentError(`${where} has ${last.lengthBytes} bytes: its next pipeline cannot begin with ${block.lengthBytes}`, { blockId: previous.blockId });
   }
+  const { blockSizeBytes } = file.inode;
+  if (block.lengthBytes > blockSizeBytes) {
+    throw new InvalidArgumentError(`the next pipeline of ${where} cannot begin with ${block.lengthBytes} bytes: the file's block size is ${blockSizeBytes}`, { blockId: previous.blockId });
+  }
   if (replicas.length === 0) throw new InvalidArgumentError(`the next pipeline of ${where} has no data node`, { blockId: previous.blockId });
   return {
     op: { kind: 'updatePipeline', inodeId, blockIndex: file.lease.blockCount - 1, generationStamp: block.generationStamp, lengthBytes: block.lengthBytes },

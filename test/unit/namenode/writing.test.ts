@@ -255,6 +255,7 @@ test('of two new pipelines for one block the later wins, and generations never g
   await t.throwsAsync(update(current, b.generationStamp + 100, 9), { instanceOf: StaleGenerationError });
   const { generationStamp } = await root('fs.updateBlockForPipeline', { inodeId, block: current });
   await t.throwsAsync(update(current, generationStamp, 4), { instanceOf: InvalidArgumentError });
+  await t.throwsAsync(update(current, generationStamp, 2 ** 52), { instanceOf: InvalidArgumentError }, 'longer than a block can be: the next start could not load it');
   t.is(blocks.known.get(old.blockId)?.generationStamp, b.generationStamp);
 });
 
