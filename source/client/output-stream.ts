@@ -324,9 +324,8 @@ export class OutputStream implements FileWriter {
     else if (this.#current) this.#loseBuffer(this.#current);
     this.#current = undefined;
     try {
-      // By path there may stand another file meanwhile, written by somebody else.
-      const status = await nameNode.call('fs.getFileInfo', { path }, { retryTimeoutMs: cleanUpLimitMs });
-      if (status?.inodeId === inodeId) await nameNode.call('fs.delete', { path, recursive: false }, { retryTimeoutMs: cleanUpLimitMs });
+      // Under the path another file may stand meanwhile, of somebody else: that one must stay.
+      await nameNode.call('fs.delete', { path, recursive: false, inodeId }, { retryTimeoutMs: cleanUpLimitMs });
     } catch (error) {
       log.warn(`${path}: could not delete what was written of it; the name node does when its lease ends: ${messageOf(error)}`);
     }

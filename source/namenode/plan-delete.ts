@@ -12,7 +12,7 @@ export class UncheckedSubtree extends Error {
  * HDFS: FSDirDeleteOp.delete. Unlinks; what lies below is reclaimed later. `checkedId`: the directory of which checkSubtreeAccess
  * has found that the caller may delete all of it; the superuser needs none.
  */
-export function planDelete(scope: PlanScope, params: { path: string; recursive: boolean }, checkedId: number | undefined): Plan<AnswerOf<'boolean'>> {
+export function planDelete(scope: PlanScope, params: { path: string; recursive: boolean; inodeId?: number | undefined }, checkedId: number | undefined): Plan<AnswerOf<'boolean'>> {
   const { view, requester } = scope;
   const { path, recursive } = params;
   const resolved = resolve(scope, path);
@@ -20,7 +20,7 @@ export function planDelete(scope: PlanScope, params: { path: string; recursive: 
   if (resolved.names.length === 0) throw new InputOutputError('the root is not allowed to be deleted', { path });
   checkRemoval(requester.caller, resolved);
   const { last } = resolved;
-  if (!last) return { op: undefined, answer: { kind: 'boolean', value: false } };
+  if (!last || (params.inodeId ?? last.id) !== last.id) return { op: undefined, answer: { kind: 'boolean', value: false } };
   if (last.type === 'directory' && !isEmptyDirectory(view, last.id)) {
     if (!recursive) throw new DirectoryNotEmptyError(`${path} is non empty`, { path });
     if (!requester.caller.isSuperuser && checkedId !== last.id) throw new UncheckedSubtree();

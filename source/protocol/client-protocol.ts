@@ -161,7 +161,11 @@ export const clientProtocol = {
     Type.Object({ source: pathSchema, target: pathSchema, overwrite: Type.Optional(Type.Boolean()), callId }, strict),
     Type.Null(),
   ),
-  'fs.delete': mutation('Deletes; false if there was nothing. A directory that is not empty needs recursive', Type.Object({ path: pathSchema, recursive: Type.Boolean(), callId }, strict), Type.Boolean()),
+  'fs.delete': mutation(
+    'Deletes; false if there was nothing. A directory that is not empty needs recursive. With inodeId, only if it is still this one',
+    Type.Object({ path: pathSchema, recursive: Type.Boolean(), inodeId: Type.Optional(inodeIdSchema), callId }, strict),
+    Type.Boolean(),
+  ),
   'fs.setPermission': mutation('Mode bits', Type.Object({ path: pathSchema, permission: permissionSchema, callId }, strict), Type.Null()),
   'fs.setOwner': mutation('Owner, group or both', Type.Object({ path: pathSchema, owner: Type.Optional(nameSchema), group: Type.Optional(nameSchema), callId }, strict), Type.Null()),
   'fs.setTimes': mutation('Times; one left out stays', Type.Object({ path: pathSchema, modificationTimeMs: Type.Optional(timeSchema), accessTimeMs: Type.Optional(timeSchema), callId }, strict), Type.Null()),

@@ -182,8 +182,10 @@ export class FakeCluster {
       }
       case 'fs.getFileInfo':
         return this.files.get(call.params.path)?.status ?? null;
-      case 'fs.delete':
-        return this.files.delete(call.params.path);
+      case 'fs.delete': {
+        const { path, inodeId } = call.params;
+        return (inodeId === undefined || this.files.get(path)?.status.inodeId === inodeId) && this.files.delete(path);
+      }
       case 'fs.getBlockLocations': {
         const { path, offsetBytes, lengthBytes } = call.params;
         const file = this.files.get(path);

@@ -200,6 +200,18 @@ test('abort does not touch a file that somebody else has put under the name', as
   t.is(cluster.contentOn('/f', cluster.nodes[0]!).toString(), 'of another');
 });
 
+test('abort does not touch a file that somebody else puts under the name at that very moment', async (t) => {
+  const cluster = new FakeCluster();
+  const writer = await cluster.client().openWriter('/f');
+  cluster.onCall = (call) => {
+    if (call.method !== 'fs.delete') return;
+    cluster.files.delete('/f');
+    cluster.addFile('/f', Buffer.from('of another'));
+  };
+  await writer.abort();
+  t.is(cluster.contentOn('/f', cluster.nodes[0]!).toString(), 'of another');
+});
+
 test('abort never rejects, though the name node is gone', async (t) => {
   const cluster = new FakeCluster();
   const writer = await cluster.client({ retryTimeoutMs: 30 }).openWriter('/f');

@@ -181,6 +181,17 @@ test('delete says whether there was something, and wants recursive for what is n
   t.deepEqual(counts(harness), { files: 0, directories: 1, pending: 0 });
 });
 
+test('delete of one inode leaves what has taken its place', async (t) => {
+  const { root, harness } = await openWith((h) => h.file('/f', [5]));
+  const { inodeId } = (await root('fs.getFileInfo', { path: '/f' }))!;
+  await harness.file('/g', [6]);
+  await root('fs.rename', { source: '/g', target: '/f', overwrite: true });
+  t.false(await root('fs.delete', { path: '/f', recursive: false, inodeId }));
+  const now = (await root('fs.getFileInfo', { path: '/f' }))!;
+  t.is(now.lengthBytes, 6);
+  t.true(await root('fs.delete', { path: '/f', recursive: false, inodeId: now.inodeId }));
+});
+
 async function openWith(prepare: (harness: NamespaceHarness) => Promise<unknown>) {
   const harness = await NamespaceHarness.open();
   await prepare(harness);
