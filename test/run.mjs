@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { createInterface } from 'node:readline';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const ava = join(dirname(createRequire(import.meta.url).resolve('ava/package.json')), 'entrypoints', 'cli.mjs');
+const ava = join(dirname(createRequire(import.meta.url).resolve('ava')), 'cli.mjs');
 // Everything that the tests make lies below one folder, and nothing may be left of it.
 const scratch = mkdtempSync(join(tmpdir(), 'dfsh-test-'));
 const environment = { ...process.env, TMPDIR: scratch, DFSH_HOME: join(scratch, 'home'), TZ: 'UTC', FORCE_COLOR: '0', NO_COLOR: '' };
