@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import type { DfsClient } from '../../source/client/client-api.js';
 import type { LocalCluster } from '../../source/cluster/local-cluster.js';
 import { connect, localCluster } from '../../source/compose.js';
 import { loadConfig } from '../../source/config.js';
+import { freePorts } from '../helpers/free-ports.js';
 import { cpuSecondsOf, type Sample, timed } from './measure.js';
 
 /** A cluster of real processes on free ports, with a client in this process. */
@@ -48,7 +49,7 @@ export class BenchmarkCluster {
   async run(args: string[]): Promise<void> {
     // The shell's `times` tells the CPU seconds of the command it waited for.
     const child = spawn('sh', ['-c', '"$@"; code=$?; times >&3; exit $code', 'sh', process.execPath, this.#entry, '--config', this.#configFile, ...args], { stdio: ['ignore', 'ignore', 'pipe', 'pipe'] });
-    const [errors, times] = [child.stderr!, child.stdio[3] as import('node:stream').Readable].map((stream) => {
+    const [errors, times] = [child.stderr!, child.stdio[3] as Readable].map((stream) => {
       const chunks: Buffer[] = [];
       stream.on('data', (bytes: Buffer) => chunks.push(bytes));
       return chunks;
@@ -97,16 +98,4 @@ export class BenchmarkCluster {
     await this.client.close();
     await this.#cluster.down({});
   }
-}
-
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, () => new Promise<Server>((resolve, reject) => {
-      const server = createServer();
-      server.on('error', reject).listen(0, '127.0.0.1', () => resolve(server));
-    })),
-  );
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }
