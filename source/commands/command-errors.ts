@@ -17,6 +17,7 @@ import {
   UnavailableError,
 } from '../protocol/errors.js';
 import type { CommandSpec } from './command.js';
+import type { ErrorRecord } from './records.js';
 
 /** A command was used wrongly: the message, then the command's `Usage:` line, and 255. */
 export class UsageError extends Error {
@@ -139,13 +140,14 @@ export function errorLines(name: string, text: string, error: unknown): string[]
 
 /** With --json: what a program reads of an error. */
 export function errorRecord(
+  command: string,
   error: unknown,
   text: string,
   path: string | undefined,
-): { error: { name: string; code: number; message: string; path?: string } } {
+): ErrorRecord {
   const entry = (error as { entry?: ErrorEntry }).entry;
   const where = path ?? (error as { path?: string }).path;
-  return { error: { name: entry?.name ?? 'InternalError', code: entry?.code ?? -32603, message: text, ...(where !== undefined && { path: where }) } };
+  return { error: { command, name: entry?.name ?? 'InternalError', code: entry?.code ?? -32603, message: text, ...(where !== undefined && { path: where }) } };
 }
 
 /** `Usage: ls [-C] [-d] ... [<path> ...]` */

@@ -13,7 +13,7 @@ export function printFailure(
   const { name, error, about, prefix = '' } = failure;
   if (isCancellation(error, context.signal)) return;
   const text = prefix + describeError(error, about) + (error instanceof UnavailableError ? whatToType(context) : '');
-  if (context.sink.isJson) return context.sink.err(toJsonLine(errorRecord(error, text, (error as { path?: string }).path ?? about?.path)));
+  if (context.sink.isJson) return context.sink.err(toJsonLine(errorRecord(name, error, text, (error as { path?: string }).path ?? about?.path)));
   for (const line of errorLines(name, text, error)) context.sink.err(line);
 }
 

@@ -1,7 +1,7 @@
 import { escapeControls } from '../base/text.js';
 import type { DfsClient } from '../client/client-api.js';
 import { blockName } from '../protocol/block.js';
-import { InvalidArgumentError } from '../protocol/errors.js';
+import { FileNotFoundError, InvalidArgumentError } from '../protocol/errors.js';
 import { type BlockCheck, checkBlock, FsckTotals } from './block-check.js';
 import type { Command, CommandContext } from './command.js';
 import { noSuchFile, UsageError } from './command-errors.js';
@@ -10,7 +10,7 @@ import { reportTime } from './format-time.js';
 import { inOrder } from './in-order.js';
 import { javaFloat } from './java-float.js';
 import { childItem, type ExistingItem, expandDestination, isExisting } from './path-item.js';
-import type { CorruptBlockRecord, FsckRecord } from './records.js';
+import type { CorruptBlockRecord, FsckRecord, FsckStatus } from './records.js';
 
 const filesAtATime = 16;
 
@@ -31,7 +31,7 @@ export const command: Command = {
   flagParsing: 'anywhere',
   arguments: [{ name: 'path', kind: 'remote-path', isOptional: true, isRepeated: true }],
   description:
-    'Exit code 0 for a healthy tree, 1 for one with a block that no live node has good bytes of. Files that are being written are left out.',
+    'Exit code 0 for a healthy tree, 1 for one with a block that no live node has good bytes of, 255 if a part could not be looked at. Files that are being written are left out.',
   examples: ['fsck /', 'fsck /user/me -files -blocks -locations'],
   async run(invocation, context) {
     const [word, second] = invocation.operands;
@@ -52,6 +52,8 @@ export const command: Command = {
 
 /** The exit code for what is not healthy. */
 const corruptPath = 1;
+/** As HDFS's, for what could not be looked at. */
+const failedCheck = 255;
 
 interface CheckedFile {
   item: ExistingItem;
@@ -86,7 +88,8 @@ class Check {
     sink.out('');
     for await (const file of this.#files(root)) this.#sayFile(file);
     const live = datanodes.filter(({ state }) => state !== 'dead');
-    const summary = summaryLines(this.#totals, {
+    const status = !this.#totals.isHealthy ? 'CORRUPT' : this.#run.exitCode === 0 ? 'HEALTHY' : 'FAILED';
+    const summary = summaryLines(this.#totals, status, {
       nodeCount: live.length,
       rackCount: new Set(live.map(({ rack }) => rack)).size,
       replication: defaults.replication,
@@ -95,10 +98,11 @@ class Check {
     sink.out(`FSCK ended at ${reportTime(clock.nowMs())} in ${Math.round(clock.monotonicMs() - startedMs)} milliseconds`);
     sink.out('');
     sink.out('');
-    const status = this.#totals.isHealthy ? 'HEALTHY' : 'CORRUPT';
-    sink.out(`The filesystem under path '${escapeControls(root.path)}' is ${status}`);
+    // What could not be looked at is not called healthy.
+    const path = `path '${escapeControls(root.path)}'`;
+    sink.out(status === 'FAILED' ? `Fsck on ${path} FAILED` : `The filesystem under ${path} is ${status}`);
     this.#record(toSummaryRecord(root.path, status, this.#totals));
-    return status === 'HEALTHY' ? this.#run.exitCode : corruptPath;
+    return { HEALTHY: 0, CORRUPT: corruptPath, FAILED: failedCheck }[status];
   }
 
   async listCorrupt(root: ExistingItem): Promise<number> {
@@ -123,7 +127,7 @@ class Check {
         this.#totals.directories++;
         if (this.#flags.has('files')) this.#context.sink.out(`${escapeControls(entry.path)} <dir>`);
       } else if (entry.error !== undefined) {
-        this.#run.fail(entry.error, entry.item);
+        this.#failUnlessGone(entry.error, entry.item);
       } else {
         yield entry;
       }
@@ -140,8 +144,13 @@ class Check {
     try {
       for await (const status of item.fileSystem.list(item.path, { signal: this.#context.signal })) yield* this.#tree(childItem(item, status));
     } catch (error) {
-      this.#run.fail(error, item);
+      this.#failUnlessGone(error, item);
     }
+  }
+
+  /** What is deleted while the check runs has nothing to be checked. */
+  #failUnlessGone(error: unknown, item: ExistingItem): void {
+    if (!(error instanceof FileNotFoundError)) this.#run.fail(error, item);
   }
 
   async #checkFile(item: ExistingItem): Promise<CheckedFile> {
@@ -221,12 +230,12 @@ function underReplicated(check: BlockCheck, replication: number): string {
   return `Under replicated ${blockName(check)}. Target Replicas is ${replication} but ${found}.`;
 }
 
-function summaryLines(totals: FsckTotals, cluster: { nodeCount: number; rackCount: number; replication: number }): string[] {
+function summaryLines(totals: FsckTotals, status: FsckStatus, cluster: { nodeCount: number; rackCount: number; replication: number }): string[] {
   const { blocks } = totals;
   const share = (count: number, whole = blocks) => (whole > 0 ? `${count} (${javaFloat((count * 100) / whole)} %)` : `${count}`);
   return [
     '',
-    `Status: ${totals.isHealthy ? 'HEALTHY' : 'CORRUPT'}`,
+    `Status: ${status}`,
     ` Number of data-nodes:\t${cluster.nodeCount}`,
     ` Number of racks:\t\t${cluster.rackCount}`,
     ` Total dirs:\t\t\t${totals.directories}`,
@@ -261,7 +270,7 @@ function lossLines(totals: FsckTotals): string[] {
   ];
 }
 
-function toSummaryRecord(path: string, status: 'HEALTHY' | 'CORRUPT', totals: FsckTotals): FsckRecord {
+function toSummaryRecord(path: string, status: FsckStatus, totals: FsckTotals): FsckRecord {
   return {
     type: 'summary',
     path,

@@ -7,7 +7,7 @@ import { escapeGlob, hasGlob, unescapeGlob } from '../filesystem/glob-pattern.js
 import { InvalidPathError } from '../protocol/errors.js';
 import type { FileStatus } from '../protocol/file-status.js';
 import type { CommandContext } from './command.js';
-import { type NamedPath, noSuchFile, tooManyMatches } from './command-errors.js';
+import { type NamedPath, noSuchFile, tooManyMatches, UsageError } from './command-errors.js';
 
 /** A path of a command: as typed, what it stands for, and what is there (Hadoop: PathData). */
 export interface PathItem extends NamedPath {
@@ -100,6 +100,8 @@ export function addressOf(item: { fileSystem: FileSystem; path: string }): strin
 }
 
 async function readReference(word: string, context: CommandContext, side: Side): Promise<Reference> {
+  // A variable that was never set is not the working directory: `rm -r "$X"`.
+  if (word === '') throw new UsageError('Can not create a Path from an empty string');
   if (side === 'local' || /^file:/i.test(word)) return localReference(word, context);
   const fileSystem = await context.remote();
   const uri = /^(dfs|hdfs):(?:\/\/([^/]*))?(\/.*)?$/i.exec(word);

@@ -96,6 +96,9 @@ export interface SpaceRecord {
 /** report: the cluster first, then each data node that is asked for. */
 export type ReportRecord = { type: 'cluster'; health: Omit<ClusterHealth, 'datanodes' | 'repair'> } | ({ type: 'datanode' } & DatanodeReport);
 
+/** FAILED: no bad block was found, but not everything could be looked at. */
+export type FsckStatus = 'HEALTHY' | 'CORRUPT' | 'FAILED';
+
 /** fsck: with -files an object a file, with -blocks an object a block, and at last the summary. */
 export type FsckRecord =
   | {
@@ -119,7 +122,7 @@ export type FsckRecord =
   | {
       type: 'summary';
       path: string;
-      status: 'HEALTHY' | 'CORRUPT';
+      status: FsckStatus;
       directoryCount: number;
       fileCount: number;
       lengthBytes: number;
@@ -174,5 +177,5 @@ export interface HelpRecord {
 
 /** On stderr. `code` and `name` are those of the table of errors. */
 export interface ErrorRecord {
-  error: { name: string; code: number; message: string; path?: string };
+  error: { command?: string; name: string; code: number; message: string; path?: string };
 }

@@ -21,6 +21,8 @@ export async function moveToTrash(item: ExistingItem, context: CommandContext): 
   if (isWithin(path, trash)) return null;
   if (isWithin(trash, path)) throw withAdvice(`Cannot move "${addressOf(item)}" to the trash, as it contains the trash`, item);
   try {
+    // Only the trash is private: the way to it may lead to others' homes, too.
+    if ((await fileSystem.find(trash)) === null) await fileSystem.mkdirs(home, { createParents: true });
     return await move(item, joinPath(trash, 'Current'), context);
   } catch (error) {
     // Gone meanwhile: said as of any other path.

@@ -22,7 +22,7 @@ export interface ResolvedPath {
 /** InvalidPathError for a path that nothing may have (base/path.ts). */
 export function validatePath(path: string): void {
   const problem = pathProblem(path);
-  if (problem !== undefined) throw new InvalidPathError(problem.endsWith('is a reserved name.') ? problem : `invalid path: ${problem}`, { path });
+  if (problem !== undefined) throw new InvalidPathError(problem.endsWith('is a reserved name.') ? problem : `${path}: ${problem}`, { path });
 }
 
 export function resolvePath(view: NamespaceView, cache: DirectoryCache, path: string): ResolvedPath {

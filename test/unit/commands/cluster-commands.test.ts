@@ -1,5 +1,6 @@
 import test from 'ava';
 import type { LocatedBlock } from '../../../source/protocol/block.js';
+import { FileNotFoundError, PermissionDeniedError } from '../../../source/protocol/errors.js';
 import { CommandBench, withMethod } from '../../helpers/command-bench.js';
 import { waitUntil } from '../../helpers/mini-cluster.js';
 
@@ -97,6 +98,20 @@ test('fsck calls a tree corrupt when a block has no good replica on a live node,
   t.true(stdout.endsWith("\nThe filesystem under path '/lost' is CORRUPT\n"));
   const list = await bench.run('fsck /lost -list-corruptfileblocks', { client });
   t.deepEqual([list.code, list.stdout], [1, "The list of corrupt blocks under path '/lost' are:\nblk_100\t/lost/f\nblk_101\t/lost/f\nThe filesystem under path '/lost' has 2 CORRUPT blocks\n"]);
+});
+
+test('fsck of a tree of which a part cannot be looked at says FAILED, not HEALTHY; what is deleted meanwhile is no failure', async (t) => {
+  await bench.write('/part/f', '12345');
+  const failing = (error: Error) => withMethod('blocks', () => async function* () {
+    throw error;
+  });
+  const denied = failing(new PermissionDeniedError('Permission denied: user=bob', { path: '/part/f' }));
+  const { code, stdout, stderr } = await bench.run('fsck /part', { client: denied });
+  t.deepEqual([code, stderr], [255, 'fsck: Permission denied: user=bob\n']);
+  t.true(stdout.includes('Status: FAILED\n') && stdout.endsWith("\nFsck on path '/part' FAILED\n"));
+  const gone = await bench.run('fsck /part', { client: failing(new FileNotFoundError('gone', { path: '/part/f' })) });
+  t.deepEqual([gone.code, gone.stderr], [0, '']);
+  t.true(gone.stdout.endsWith("\nThe filesystem under path '/part' is HEALTHY\n"));
 });
 
 test('fsck tells where replicas are, and what is wrong with them', async (t) => {

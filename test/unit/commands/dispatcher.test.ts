@@ -156,7 +156,7 @@ test('an abort ends the line with 130', async (t) => {
   t.deepEqual([sink.lines, sink.errors], [[], []]);
 });
 
-test('errors are objects with --json: name, code, message, path', async (t) => {
+test('errors are objects with --json: command, name, code, message, path', async (t) => {
   const { run, sink } = setUp([command('do', fail(new FileNotFoundError('File /x does not exist.', { path: '/x' }))), command('use', fail(new UsageError('wrong')))], { isJson: true });
   t.is(await run('do'), 1);
   t.is(await run('use'), 255);
@@ -164,9 +164,9 @@ test('errors are objects with --json: name, code, message, path', async (t) => {
   t.deepEqual(
     sink.errors.map((line) => JSON.parse(line)),
     [
-      { error: { name: 'FileNotFoundError', code: 1001, message: 'File /x does not exist.', path: '/x' } },
-      { error: { name: 'InvalidArgumentError', code: 1008, message: 'wrong' } },
-      { error: { name: 'InvalidArgumentError', code: 1008, message: 'Unknown command' } },
+      { error: { command: 'do', name: 'FileNotFoundError', code: 1001, message: 'File /x does not exist.', path: '/x' } },
+      { error: { command: 'use', name: 'InvalidArgumentError', code: 1008, message: 'wrong' } },
+      { error: { command: 'nothing', name: 'InvalidArgumentError', code: 1008, message: 'Unknown command' } },
     ],
   );
 });

@@ -188,6 +188,8 @@ each('rm moves into the trash, gives a taken name the time, and deletes for good
   t.is((await run('rm -r /@/d/f', withTrash)).code, 0);
   t.is((await run(`ls -C ${trash}/d`)).stdout, `${trash}/d/f\n${trash}/d/f1700000000000\n`.replaceAll(name, '@'));
   t.is((await run(`cat ${trash}/d/f ${trash}/d/f1700000000000`)).stdout, '12');
+  // Only the trash is private: others' homes stand beside this one.
+  t.is((await run('stat %a /user /user/tester /user/tester/.Trash')).stdout, '755\n755\n700\n');
   // From the root.
   await run('touchz /@-x; mkdir /@-y');
   const top = await run('rm -r /@-x /@-y', withTrash);
@@ -203,6 +205,20 @@ each('rm moves into the trash, gives a taken name the time, and deletes for good
   t.is((await run('rm -r /user/tester', withTrash)).stderr, 'rm: Cannot move "<fs>/user/tester" to the trash, as it contains the trash. Consider using -skipTrash option\n');
   t.is((await run('rm -r /', withTrash)).code, 1);
   t.is((await run('rm -r -skipTrash /')).stderr, "rm: `/': Input/output error\n");
+});
+
+each('an empty word is no path: a variable that was never set does not mean the working directory', async (run, t) => {
+  await run('mkdir -p /user/tester/keep');
+  for (const line of ["rm -r -skipTrash ''", "rm -r ''", "ls ''", "mkdir ''", "put '' /@", "get /@ ''", "mv /@ ''", "setrep 2 ''", "lls ''"]) {
+    const { code, stdout, stderr } = await run(line);
+    t.deepEqual([code, stdout, stderr.split('\n')[0]], [255, '', `${line.split(' ')[0]}: Can not create a Path from an empty string`], line);
+  }
+  t.is((await run('test -d /user/tester/keep')).code, 0);
+});
+
+each('a name that is too long is said, and of what', async (run, t) => {
+  const long = `/@/${'a'.repeat(256)}`;
+  t.is((await run(`touchz ${long}`)).stderr, `touchz: ${long}: a name is at most 255 bytes long\n`);
 });
 
 each('rm asks before it deletes many files for good, with -safely', async (run, t, name) => {
