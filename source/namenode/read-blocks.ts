@@ -119,12 +119,16 @@ export class NamespaceCatalog implements BlockCatalog {
 
   /** Whether the root is above it; remembers the answer for each directory of the page. */
   #isReachable(inode: Inode, reachable: Map<number, boolean>): boolean {
-    if (inode.parentId === 0) return inode.name === '';
-    const known = reachable.get(inode.parentId);
-    if (known !== undefined) return known;
-    const parent = this.#view.readInode(inode.parentId);
-    const isReachable = parent !== undefined && this.#isReachable(parent, reachable);
-    reachable.set(inode.parentId, isReachable);
+    // No recursion: renames can nest directories deeper than any path may name.
+    const passed: number[] = [];
+    let at: Inode | undefined = inode;
+    let known: boolean | undefined;
+    while (at && at.parentId !== 0 && (known = reachable.get(at.parentId)) === undefined) {
+      passed.push(at.parentId);
+      at = this.#view.readInode(at.parentId);
+    }
+    const isReachable: boolean = known ?? at?.name === '';
+    for (const directoryId of passed) reachable.set(directoryId, isReachable);
     return isReachable;
   }
 }

@@ -85,6 +85,21 @@ test('blocks behind those of a deleted directory are known after a restart: thei
   t.is(services.health().blocks.total, 5001);
 });
 
+test('blocks are found below directories nested deeper than any path, while something waits for its reclamation', async (t) => {
+  const harness = await NamespaceHarness.open();
+  await harness.file('/0/f', [1]);
+  const depth = 800;
+  for (let i = 1; i <= 25; i++) {
+    const path = `/${i}${'/d'.repeat(depth)}`;
+    await harness.mkdir(path);
+    await harness.root('fs.rename', { source: `/${i - 1}`, target: `${path}/${i - 1}` });
+  }
+  await harness.file('/t/doomed', [1]);
+  await harness.root('fs.delete', { path: '/t', recursive: true });
+  t.is(harness.namespace.view.readCounters().pendingDeletionCount, 1);
+  t.is(new NamespaceCatalog(harness.namespace.view).scanBlocks().length, 1);
+});
+
 test('reclaiming waits while block management is behind with deleting replicas', async (t) => {
   const harness = await openWithTree();
   await harness.root('fs.delete', { path: '/t', recursive: true });
