@@ -252,7 +252,9 @@ export function decodeAck(body: Buffer): Ack | undefined {
   if (body.length !== ackHeaderBytes + count * ackEntryBytes) return undefined;
   const entries: AckEntry[] = [];
   for (let i = 0, at = ackHeaderBytes; i < count; i++, at += ackEntryBytes) {
-    entries.push({ status: ackStatuses[body[at]!] ?? 'error', receivedBytes: Number(body.readBigUInt64BE(at + 1)), durableBytes: Number(body.readBigUInt64BE(at + 9)) });
+    const [receivedBytes, durableBytes] = [Number(body.readBigUInt64BE(at + 1)), Number(body.readBigUInt64BE(at + 9))];
+    if (!Number.isSafeInteger(receivedBytes) || !Number.isSafeInteger(durableBytes)) return undefined;
+    entries.push({ status: ackStatuses[body[at]!] ?? 'error', receivedBytes, durableBytes });
   }
   return { sequence: body.readUInt32BE(0), entries };
 }
