@@ -108,7 +108,7 @@ async function refuseUnknown(typedName: string, context: CommandContext): Promis
 
 async function nearestName(name: string, context: CommandContext): Promise<string | undefined> {
   // By its default: a bundle gives a CommonJS module no other name.
-  const { closest, distance } = (await import('fastest-levenshtein')).default;
+  const { closest, distance } = await import('fastest-levenshtein');
   const names = context.commands.entries.flatMap((entry) => [entry.name, ...entry.aliases]);
   const near = names.find((known) => known.toLowerCase() === name.toLowerCase()) ?? closest(name, names);
   // Two letters that changed places count as two.
