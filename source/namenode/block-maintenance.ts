@@ -27,6 +27,8 @@ export interface MaintenanceParts {
   safeMode: SafeMode;
   progress: RepairProgress;
   reportRaceMs: number;
+  /** Between two ticks, when nothing is left over from the last one. */
+  tickIntervalMs: number;
   /** After the start, nodes that are known and not dead may take so long to report before repair begins without them. */
   settleMs: number;
 }
@@ -85,7 +87,7 @@ export class BlockMaintenance implements DatanodeListener {
     if (!redundancy.isStarting) this.#tellMissing();
     this.#tellReplaced();
     if (this.#isSettled) progress.tick(nowMs);
-    return this.#scans.isIdle ? 250 : 2;
+    return this.#scans.isIdle ? this.#parts.tickIntervalMs : 2;
   }
 
   nodeRegistered(node: DatanodeDescriptor, change: { isNewProcess: boolean; wasDead: boolean }): void {

@@ -90,12 +90,13 @@ export function createBlockServices(options: BlockServicesOptions): BlockService
   const redundancy = new BlockRedundancy({ map, queue, datanodes, writing });
   const trimmer = new ReplicaTrimmer(redundancy);
   const strangers = new StrangeReplicas({ redundancy, trimmer, strangerGraceMs: options.strangerGraceMs ?? 60_000, leftoverGraceMs });
-  const limits = { ...defaultRepairLimits, streamsPerNode: options.maxReplicationStreams, ...options.repairLimits };
+  const limits = { ...defaultRepairLimits, streamsPerNode: options.maxReplicationStreams, vanishedMs: 3 * options.heartbeatIntervalMs, ...options.repairLimits };
   const planner = new RepairPlanner({ redundancy, strangers, random, limits });
   const blocks = new BlockManager({ clock, random, redundancy, writing, planner, strangers, minReplication: options.minReplication, unconfirmedGraceMs });
   const progress = new RepairProgress({ queue, planner, events });
   const settleMs = 2 * options.deadNodeTimeoutMs;
-  const maintenance = new BlockMaintenance({ clock, events, datanodes, redundancy, blocks, planner, trimmer, strangers, safeMode, progress, reportRaceMs, settleMs });
+  const tickIntervalMs = Math.max(20, Math.min(250, options.heartbeatIntervalMs / 4));
+  const maintenance = new BlockMaintenance({ clock, events, datanodes, redundancy, blocks, planner, trimmer, strangers, safeMode, progress, reportRaceMs, tickIntervalMs, settleMs });
   const reports = new BlockReportQueue({ clock });
   const commands = new DatanodeCommands({ planner, trimmer, strangers, safeMode, limits: { ...defaultCommandLimits, ...options.commandLimits } });
   const service = new DatanodeService({

@@ -13,14 +13,21 @@ const maxTries = 3;
 export class InvalidationQueue {
   readonly #waiting = new NumberQueue('float64');
   readonly #ordered = new Map<number, { block: Block; orderedMs: number; tries: number }>();
+  #bytes = 0;
 
   get size(): number {
     return this.#waiting.length / 3 + this.#ordered.size;
   }
 
+  /** What the node gains when all is deleted. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** False if there was no room. */
   add(block: Block): boolean {
     if (this.#waiting.length / 3 >= maxWaiting) return false;
+    this.#bytes += block.lengthBytes;
     this.#waiting.push(block.blockId);
     this.#waiting.push(block.generationStamp);
     this.#waiting.push(block.lengthBytes);
@@ -36,12 +43,13 @@ export class InvalidationQueue {
     const blocks: Block[] = [];
     for (const [blockId, order] of this.#ordered) {
       if (order.orderedMs + options.retryMs > options.nowMs || blocks.length >= options.limit) break;
-      this.#ordered.delete(blockId);
+      this.confirm(blockId);
       if (order.tries >= maxTries) {
         options.onGivenUp();
         continue;
       }
       if (!options.isStillRight(order.block, true)) continue;
+      this.#bytes += order.block.lengthBytes;
       this.#ordered.set(blockId, { block: order.block, orderedMs: options.nowMs, tries: order.tries + 1 });
       blocks.push(order.block);
     }
@@ -50,7 +58,10 @@ export class InvalidationQueue {
       const blockId = this.#waiting.shift();
       if (blockId === undefined) break;
       const block: Block = { blockId, generationStamp: this.#waiting.shift()!, lengthBytes: this.#waiting.shift()! };
+      this.#bytes -= block.lengthBytes;
       if (!options.isStillRight(block, false)) continue;
+      this.confirm(blockId);
+      this.#bytes += block.lengthBytes;
       this.#ordered.set(blockId, { block, orderedMs: options.nowMs, tries: 1 });
       blocks.push(block);
     }
@@ -64,17 +75,23 @@ export class InvalidationQueue {
 
   /** The node has deleted it, or has got it anew. */
   confirm(blockId: number): void {
+    const order = this.#ordered.get(blockId);
+    if (!order) return;
+    this.#bytes -= order.block.lengthBytes;
     this.#ordered.delete(blockId);
   }
 
   /** The node's process is a new one: what was ordered may have been lost with the old one. */
   orderAgain(): void {
-    for (const { block } of this.#ordered.values()) this.add(block);
-    this.#ordered.clear();
+    for (const { block } of [...this.#ordered.values()]) {
+      this.confirm(block.blockId);
+      this.add(block);
+    }
   }
 
   clear(): void {
     this.#waiting.clear();
     this.#ordered.clear();
+    this.#bytes = 0;
   }
 }

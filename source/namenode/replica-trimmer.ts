@@ -71,7 +71,7 @@ export class ReplicaTrimmer {
     const excessCount = counts.solid - wanted;
     if (excessCount > 0) {
       const nodeOf = (replica: number) => datanodes.byNumber(replicaNode(replica));
-      const solid = this.#replicasWhere(entry, isSolid).sort((a, b) => nodeOf(a).remainingBytes - nodeOf(b).remainingBytes || nodeOf(b).usedFraction - nodeOf(a).usedFraction);
+      const solid = this.#replicasWhere(entry, isSolid).sort((a, b) => byNeed(nodeOf(a), nodeOf(b)));
       this.#order(entry, solid.slice(0, excessCount));
     }
     return counts.corrupt === 0 && counts.good - Math.max(0, excessCount) <= wanted;
@@ -96,4 +96,15 @@ export class ReplicaTrimmer {
     }
     this.#redundancy.recheck(entry);
   }
+}
+
+/**
+ * The node that needs room most comes first: the one with the least free space, in whole percents (nodes that share a disk differ only by
+ * the moment when they looked), then the one that holds the most. What it is to delete already counts as deleted, so that a thousand
+ * excess replicas do not all go from one node.
+ */
+function byNeed(a: DatanodeDescriptor, b: DatanodeDescriptor): number {
+  const freePercent = (node: DatanodeDescriptor) => Math.round((100 * (node.totalRemainingBytes + node.invalidations.bytes)) / Math.max(1, node.capacityBytes));
+  const heldBytes = (node: DatanodeDescriptor) => node.usedBytes - node.invalidations.bytes;
+  return freePercent(a) - freePercent(b) || heldBytes(b) - heldBytes(a);
 }

@@ -60,6 +60,15 @@ test('a node that comes back: the excess goes, from the fullest node, and never 
   t.is(cluster.services.blocks.pendingDeletionCount(), 0);
 });
 
+test('excess on nodes that are equally free goes from all of them, not from one', async (t) => {
+  const cluster = await BlockCluster.started(4);
+  const blocks = Array.from({ length: 80 }, () => cluster.write({ replication: 4 }));
+  await cluster.run(2000);
+  for (const { blockId } of blocks) cluster.services.blocks.setReplication(blockId, 2);
+  await cluster.runUntil(() => blocks.every((block) => cluster.holders(block).length === 2));
+  for (const node of cluster.nodes) t.true(Math.abs(node.replicas.size - 40) <= 1, `${node.name} keeps ${node.replicas.size}`);
+});
+
 test('with two of three nodes dead every block keeps its last copy, and is repaired when one comes back', async (t) => {
   const cluster = await BlockCluster.started(3);
   const blocks = Array.from({ length: 20 }, () => cluster.write());

@@ -13,7 +13,7 @@ test('deletions are ordered in batches, and no more than two batches are on thei
   t.deepEqual(take(queue, 2), []);
   for (const done of [1, 2, 3]) queue.confirm(done);
   t.deepEqual(take(queue, 3), [7, 8, 9]);
-  t.is(queue.size, 7);
+  t.deepEqual([queue.size, queue.bytes], [7, 7]);
 });
 
 test('what is not confirmed is ordered again, and given up after some tries', (t) => {
@@ -23,7 +23,7 @@ test('what is not confirmed is ordered again, and given up after some tries', (t
   const onGivenUp = () => void givenUp++;
   t.deepEqual([take(queue, 0), take(queue, 999), take(queue, 1000), take(queue, 2000), take(queue, 3000, { onGivenUp }), take(queue, 9000)], [[1], [], [1], [1], [], []]);
   t.is(givenUp, 1);
-  t.is(queue.size, 0);
+  t.deepEqual([queue.size, queue.bytes], [0, 0]);
 });
 
 test('what is needed again by the time of the order is not deleted; a repeated order says that it is one', (t) => {
@@ -33,6 +33,7 @@ test('what is needed again by the time of the order is not deleted; a repeated o
   const isStillRight = ({ blockId }: { blockId: number }, isRepeated: boolean) => (asked.push([blockId, isRepeated]), blockId === 2);
   t.deepEqual(take(queue, 0, { isStillRight }), [2]);
   t.deepEqual(take(queue, 1000, { isStillRight }), [2]);
+  t.deepEqual([queue.size, queue.bytes], [1, 1]);
   t.deepEqual(asked, [[1, false], [2, false], [2, true]]);
 });
 
@@ -41,5 +42,6 @@ test('a new process of the node is told everything again', (t) => {
   for (let i = 1; i <= 4; i++) queue.add(block(i));
   take(queue, 0);
   queue.orderAgain();
+  t.deepEqual([queue.size, queue.bytes], [4, 4]);
   t.deepEqual(take(queue, 1), [4, 1, 2]);
 });
