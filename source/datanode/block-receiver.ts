@@ -88,8 +88,8 @@ export class BlockReceiver {
       await this.#receive();
       isDone = await responding;
     } finally {
-      // A finalized replica has let go of its files by itself.
-      if (!isDone || !this.#request.isFinal) await this.#writer.close();
+      // A finalized replica has let go of its files by itself. A copy that broke off is nothing, and would bar the next one of its generation.
+      if (!isDone || !this.#request.isFinal) await this.#writer.close({ isDiscarded: !isDone && this.#request.stage === 'transfer' });
       if (!isDone) this.#downstream?.destroy();
       this.#lastCall?.cancel();
     }

@@ -295,6 +295,25 @@ test('a client that dies leaves what was acknowledged, being written, and no wri
     }
   }));
 
+test('a copy for a pipeline that breaks off in the middle leaves nothing, and the next one is taken', (t) =>
+  withPipeline(1, async (bench, nodes) => {
+    const { store, address } = nodes[0]!;
+    const bytes = content(1, 1000);
+    const copied = { ...block, lengthBytes: bytes.length };
+    const request = { stage: 'transfer', isFinal: false } as const;
+    const broken = new TestWriter(bench.connect(address));
+    t.true((await broken.open(nodes, copied, request)).ok);
+    await broken.send(bytes, 0, 512);
+    await broken.readAck();
+    broken.channel.destroy();
+    await until(() => store.getReplica(7) === undefined);
+    const whole = new TestWriter(bench.connect(address));
+    t.true((await whole.open(nodes, copied, request)).ok);
+    await whole.sendAll(bytes);
+    t.is((await whole.readAcksUpTo(whole.lastSequence)).entries[0]!.durableBytes, bytes.length);
+    t.like(store.getReplica(7), { state: 'being-written', visibleLengthBytes: bytes.length });
+  }));
+
 test('a node that closes breaks its operations off, and keeps what came', (t) =>
   withPipeline(1, async (bench, nodes) => {
     const writer = new TestWriter(bench.connect(nodes[0]!.address));
