@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util';
  */
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { config: { type: 'string' }, 'data-dir': { type: 'string' }, 'name-node': { type: 'string' } },
+  options: { config: { type: 'string' }, 'data-dir': { type: 'string' }, 'name-node': { type: 'string' }, format: { type: 'boolean' } },
 });
 const config = JSON.parse(readFileSync(values.config!, 'utf8')) as { data_nodes: string[]; faults?: Record<string, string>; safeModeMs?: number };
 const [role, portText] = positionals;

@@ -117,16 +117,17 @@ for (const [title, damage] of [
 test('a flipped byte in a record is a typed error for that record, in gets and ranges, and the others stay readable', async (t) => {
   const directory = await filledStore(t);
   const path = join(directory, 'data.mdb');
-  const position = (await readFile(path)).indexOf('record 1234 record 1234');
+  // One of the first: the look at the store comes to it, however slow the machine is.
+  const position = (await readFile(path)).indexOf('record 7 record 7');
   await overwrite(path, position + 3, Buffer.from('X'));
   const lines: string[] = [];
   const store = await openStore(directory, { logger: createLogger((line) => lines.push(line)) });
   t.regex(lines.join(''), /not closed in good order.* 1 damaged|not closed in good order.* 2 damaged/);
-  t.throws(() => store.get('k' + encodeNumber(1234)), { name: 'StorageDamagedError' });
+  t.throws(() => store.get('k' + encodeNumber(7)), { name: 'StorageDamagedError' });
   t.throws(() => [...store.range(wholeRange)], { name: 'StorageDamagedError' });
-  await t.throwsAsync(store.transact((transaction) => transaction.get('k' + encodeNumber(1234))), { name: 'StorageDamagedError' });
-  t.is(Buffer.from(store.get('k' + encodeNumber(1235))!).toString('latin1', 0, 11), 'record 1235');
-  await store.transact((transaction) => transaction.put('k' + encodeNumber(1234), Buffer.from('mended')));
+  await t.throwsAsync(store.transact((transaction) => transaction.get('k' + encodeNumber(7))), { name: 'StorageDamagedError' });
+  t.is(Buffer.from(store.get('k' + encodeNumber(8))!).toString('latin1', 0, 8), 'record 8');
+  await store.transact((transaction) => transaction.put('k' + encodeNumber(7), Buffer.from('mended')));
   t.is([...store.range(wholeRange)].length, 2000);
   await store.close();
 });
