@@ -29,10 +29,12 @@ export interface ApplyOptions {
 export function applyEdit(transaction: KeyValueTransaction, record: EditRecord, options: ApplyOptions = {}): AppliedEdit {
   const application = new EditApplication(transaction, record, options);
   application.run();
-  return application;
+  // Not the application itself: what outlives the transaction must not keep its view and its changes in memory.
+  const { removedBlockIds, endedLeaseIds } = application;
+  return { removedBlockIds, endedLeaseIds };
 }
 
-class EditApplication implements AppliedEdit {
+class EditApplication {
   readonly removedBlockIds: number[] = [];
   readonly endedLeaseIds: number[] = [];
   readonly #transaction: KeyValueTransaction;
