@@ -32,6 +32,8 @@ export interface MiniClusterOptions {
   isLmdb?: boolean;
   softLeaseLimitMs?: number;
   hardLeaseLimitMs?: number;
+  /** 2,000 if not said. */
+  deadNodeTimeoutMs?: number;
 }
 
 const superuser = 'tester';
@@ -152,7 +154,7 @@ export class MiniCluster {
         minReplication: options.minReplication ?? 2,
         heartbeatIntervalMs: 200,
         staleNodeTimeoutMs: 1000,
-        deadNodeTimeoutMs: 2000,
+        deadNodeTimeoutMs: options.deadNodeTimeoutMs ?? 2000,
         blockReportIntervalMs: 60_000,
         maxReplicationStreams: 4,
         trashIntervalMinutes: 0,

@@ -183,17 +183,20 @@ test('two of four nodes are gone: every file still reads; three gone: the error 
 });
 
 test('right after a start of the name node a write waits for the data nodes that are expected back', async (t) => {
-  const cluster = await MiniCluster.start(t);
+  const cluster = await MiniCluster.start(t, { deadNodeTimeoutMs: 60_000 });
   const [first, second] = cluster.nodes;
   await Promise.all([first!.kill(), second!.kill()]);
   await cluster.restartNameNode();
-  const writing = writeFile(cluster.client(), '/f', patternBytes(1000));
+  const writing = writeFile(cluster.client({ retryTimeoutMs: 60_000 }), '/f', patternBytes(1000));
   await waitUntil(() => cluster.health().datanodes.filter((node) => node.state === 'live').length > 0);
   await second!.start();
   const { status } = await writing;
   t.is(status.lengthBytes, 1000);
+});
 
-  await second!.kill();
+test('a write that waits for data nodes ends with a line a node when those are dead', async (t) => {
+  const cluster = await MiniCluster.start(t);
+  await Promise.all(cluster.nodes.slice(0, 2).map((node) => node.kill()));
   await cluster.restartNameNode();
   const error = await t.throwsAsync<InstanceType<typeof NotEnoughReplicasError>>(writeFile(cluster.client(), '/g', patternBytes(1000)), { instanceOf: NotEnoughReplicasError });
   t.regex(error!.message, /could only be written to 1 of the 2 minReplication nodes/);
