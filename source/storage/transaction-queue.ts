@@ -7,7 +7,7 @@ import { Overlay } from './overlay.js';
 export interface StoreBackend extends KeyValueReader {
   /** For messages: `the store in /d/namenode`. */
   readonly name: string;
-  /** Why a transaction that changes something must be refused now. Asked for each such transaction: it must be cheap. */
+  /** Why transactions that change something must be refused now. Asked once a group, if one of it does. */
   refusal(): DfsError | undefined;
   /**
    * Runs `run`, later and synchronously, on all that is committed, and commits what it has written. Resolves when that is on disk
@@ -26,9 +26,11 @@ interface Waiting {
 }
 
 export const maxWaitingTransactions = 65_536;
+/** A group runs at a stretch: some 50 ms of work at most. */
+const maxGroupTransactions = 1024;
 
 /**
- * Group commit. Calls wait while a commit is in flight; when it is durable, all that wait run in turn, each on an overlay of its own
+ * Group commit. Calls wait while a commit is in flight; when it is durable, all that wait (the first 1,024) run in turn, each on an overlay of its own
  * over what the earlier ones wrote, and are committed as one:
  *
  *   calls    a b c         d e f g
@@ -92,11 +94,20 @@ export class TransactionQueue implements KeyValueStore {
       let group: Waiting[] = [];
       try {
         await this.#backend.commit((writer) => {
-          group = this.#waiting;
-          this.#waiting = [];
-          for (const waiting of group) this.#run(waiting, writer);
+          group = this.#waiting.splice(0, maxGroupTransactions);
+          // What several of the group write, counters above all, is read from memory and written once.
+          const whole = new Overlay(writer);
+          const refusal = once(() => this.#backend.refusal());
+          for (const waiting of group) this.#run(waiting, whole, refusal);
+          for (const [key, value] of whole.changes) {
+            if (value === undefined) writer.delete(key);
+            else writer.put(key, value);
+          }
+          whole.close();
         });
         for (const waiting of group) waiting.settle!();
+        // Promises of lmdb reach from each commit to the next: they must not keep what is answered in memory.
+        group.length = 0;
       } catch (cause) {
         this.#fail(cause, group);
       }
@@ -105,8 +116,8 @@ export class TransactionQueue implements KeyValueStore {
     this.#onIdle?.();
   }
 
-  #run(waiting: Waiting, writer: KeyValueTransaction): void {
-    const overlay = new Overlay(writer);
+  #run(waiting: Waiting, whole: Overlay, refusalOf: () => DfsError | undefined): void {
+    const overlay = new Overlay(whole);
     let result: unknown;
     try {
       result = waiting.work(overlay);
@@ -117,15 +128,12 @@ export class TransactionQueue implements KeyValueStore {
     } finally {
       overlay.close();
     }
-    const refusal = overlay.changes.size > 0 ? this.#backend.refusal() : undefined;
+    const refusal = overlay.changes.size > 0 ? refusalOf() : undefined;
     if (refusal) {
       waiting.settle = () => waiting.reject(refusal);
       return;
     }
-    for (const [key, value] of overlay.changes) {
-      if (value === undefined) writer.delete(key);
-      else writer.put(key, value);
-    }
+    for (const [key, value] of overlay.changes) whole.changes.set(key, value);
     waiting.settle = () => waiting.resolve(result as never);
   }
 
@@ -137,4 +145,9 @@ export class TransactionQueue implements KeyValueStore {
     this.#waiting = [];
     this.#announceFailure(this.#failure);
   }
+}
+
+function once<T>(ask: () => T): () => T {
+  let answer: { value: T } | undefined;
+  return () => (answer ??= { value: ask() }).value;
 }
