@@ -51,8 +51,11 @@ export class HadoopPeer {
   async sample(line: string): Promise<Sample> {
     const pids = this.#pids();
     const before = cpuSecondsOf(pids);
-    const { seconds, ...figures } = await this.ask(line);
-    return { seconds: seconds ?? Number.NaN, cpuSeconds: cpuSecondsOf(pids) - before, figures };
+    const startMs = performance.now();
+    const answer = await this.ask(line);
+    const seconds = answer['seconds'] ?? (performance.now() - startMs) / 1000;
+    const figures = Object.fromEntries(Object.entries(answer).filter(([name, value]) => name !== 'seconds' && typeof value === 'number'));
+    return { seconds, cpuSeconds: cpuSecondsOf(pids) - before, figures };
   }
 
   close(): void {

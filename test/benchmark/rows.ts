@@ -121,8 +121,8 @@ export const rows: Row[] = [
       work: `${kind === 'create' ? 'create+complete' : kind}, 64 outstanding, durable`,
       target: kind === 'create' ? '>= 4x HDFS' : '>= 1.2x HDFS',
       contestants: (bench) => [
-        { name: 'dfsh', run: () => bench.durable.sample(() => concurrently(bench.callCount, outstanding, (i) => call(bench, kind, i))) },
-        ...hdfs(bench, () => `calls ${kind} /benchmark/calls ${bench.callCount} ${outstanding}`),
+        { name: 'dfsh', run: (round) => bench.durable.sample(() => concurrently(bench.callCount, outstanding, (i) => call(bench, kind, round, i))) },
+        ...hdfs(bench, (round) => `calls ${kind} /benchmark/calls${round} ${bench.callCount} ${outstanding}`),
       ],
     }),
   ),
@@ -208,8 +208,8 @@ async function onePuts({ durable }: Bench, round: number): Promise<Sample> {
 }
 
 /** The same calls as the HDFS bench makes, over a hundred directories. */
-async function call({ durable: { client } }: Bench, kind: 'create' | 'mkdir' | 'stat' | 'rename' | 'delete', index: number): Promise<unknown> {
-  const directory = `/benchmark/calls/${index % 100}`;
+async function call({ durable: { client } }: Bench, kind: 'create' | 'mkdir' | 'stat' | 'rename' | 'delete', round: number, index: number): Promise<unknown> {
+  const directory = `/benchmark/calls${round}/${index % 100}`;
   switch (kind) {
     case 'create':
       return (await client.openWriter(`${directory}/e${index}`, { createParents: true, overwrite: true, lengthHintBytes: 0 })).close();
