@@ -39,6 +39,8 @@ interface Session {
 
 /** Never more than this between two tries: a name node that comes back is found soon. */
 const maxBackoffMs = 3000;
+/** Between two calls with notices. The writer tells the name node of its replicas itself, so nothing waits for them. */
+const noticePauseMs = 20;
 const maxNotices = 100_000;
 
 /**
@@ -193,6 +195,8 @@ export class NameNodeLink {
             const batch = this.outbox.batch()!;
             await this.#sendNotices(session, batch);
             this.outbox.drop(batch);
+            // The first of a burst goes at once, the others together: a call for each small block would be most of its cost.
+            await this.#pause(noticePauseMs, signal);
           }
           failures = 0;
         } catch (error) {
