@@ -24,6 +24,8 @@ export interface ConnectOptions {
   retryTimeoutMs?: number | undefined;
   /** False: close() may answer before the replicas are on disk. The name node's configuration decides if not said. */
   isDurableClose?: boolean | undefined;
+  /** Told why a call waits for the name node, when it takes longer than a second. */
+  onWaiting?: ((reason: Error) => void) | undefined;
 }
 
 /** A client of a running cluster. Nothing is sent before the first call: that one throws UnavailableError when no name node answers. */
@@ -44,7 +46,7 @@ export async function connect(options: ConnectOptions = {}): Promise<DfsClient> 
     identity,
     clock: systemClock,
     random: systemRandom,
-    options: { retryTimeoutMs: options.retryTimeoutMs ?? 60_000, isDurableClose: options.isDurableClose },
+    options: { retryTimeoutMs: options.retryTimeoutMs ?? 60_000, isDurableClose: options.isDurableClose, onWaiting: options.onWaiting },
   });
 }
 

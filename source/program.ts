@@ -47,14 +47,15 @@ export async function readConfig(values: Pick<Arguments, 'config' | 'data-dir'>)
   return values['data-dir'] ? { ...config, dataDirectory: resolve(values['data-dir']) } : config;
 }
 
-export async function createProgram(values: Arguments, exit?: () => void): Promise<Program> {
+/** `onWaiting` is told why a call waits for the name node, when it takes longer than a second. */
+export async function createProgram(values: Arguments, exit?: () => void, onWaiting?: (reason: Error) => void): Promise<Program> {
   const config = await readConfig(values);
   const nameNode = values['name-node'] ? nameNodeAddress(values['name-node']) : config.nameNode;
   const user = values.user ?? currentUser();
   const session: Session = { user, workingDirectory: `/user/${user}`, localDirectory: process.cwd(), isJson: values.json ?? false, history: () => [], ...(exit && { exit }) };
   let client: Promise<DfsClient> | undefined;
   let remote: Promise<FileSystem> | undefined;
-  const getClient = () => (client ??= connect({ nameNode, user, retryTimeoutMs: config.retryTimeoutMs }));
+  const getClient = () => (client ??= connect({ nameNode, user, retryTimeoutMs: config.retryTimeoutMs, onWaiting }));
   const local = await localFileSystem();
   const getLocalCluster = () => localCluster(config, entryPoint(), nameNode);
   return {
@@ -95,8 +96,8 @@ export async function runScript(values: Arguments): Promise<number> {
 }
 
 async function runLines(values: Arguments, lines: Iterable<string> | AsyncIterable<string>, input: AsyncIterable<Uint8Array>, onStop?: (number: number, line: string) => void): Promise<number> {
-  const program = await createProgram(values);
   const [{ runLine }, sink] = await Promise.all([import('./commands/dispatcher.js'), createSink(values)]);
+  const program = await createProgram(values, undefined, (reason) => sink.notice?.(`waiting for the name node: ${escapeControls(reason.message)}`));
   const interrupt = new AbortController();
   onInterrupt(interrupt);
   const context = await program.createContext({ sink, signal: interrupt.signal, input });

@@ -28,6 +28,8 @@ export interface ClientOptions {
   callTimeoutMs?: number | undefined;
   /** False: close() may answer before the replicas are on disk. The name node's default if not said. */
   isDurableClose?: boolean | undefined;
+  /** Told why a call waits for the name node, when it takes longer than a second. */
+  onWaiting?: ((reason: Error) => void) | undefined;
   log?: Logger | undefined;
 }
 
@@ -76,7 +78,11 @@ class NameNodeClient implements DfsClient {
     this.uri = `dfs://${parts.nameNodeAddress}`;
     this.user = parts.identity.user;
     this.#log = options.log ?? silentLogger;
-    this.#nameNode = new RetryingCaller(parts.nameNode, clock, random, { retryTimeoutMs: options.retryTimeoutMs, callTimeoutMs: options.callTimeoutMs ?? defaultCallTimeoutMs });
+    this.#nameNode = new RetryingCaller(parts.nameNode, clock, random, {
+      retryTimeoutMs: options.retryTimeoutMs,
+      callTimeoutMs: options.callTimeoutMs ?? defaultCallTimeoutMs,
+      onWaiting: options.onWaiting,
+    });
     this.#environment = {
       nameNode: this.#nameNode,
       serverDefaults: () => this.getServerDefaults(),

@@ -29,10 +29,14 @@ export interface RetryOptions {
   retryTimeoutMs: number;
   /** How long one try waits for its answer. */
   callTimeoutMs: number;
+  /** Told why a call waits, once it has done so for a second; at most every ten. */
+  onWaiting?: ((reason: Error) => void) | undefined;
 }
 
 const firstDelayMs = 20;
 const longestDelayMs = 2000;
+const toldAfterMs = 1000;
+const toldAgainMs = 10_000;
 
 /** The wait before try number `attempt` + 1: doubling from 20 ms to 2 s, the upper half of it random, so that clients spread out. */
 export function backoffMs(attempt: number, random: Random): number {
@@ -53,6 +57,7 @@ export class RetryingCaller {
   #lastCallId = 0;
   #hasContact = false;
   #isClosed = false;
+  #toldMs = -Infinity;
 
   constructor(caller: RpcCaller<ClientProtocol>, clock: Clock, random: Random, options: RetryOptions) {
     this.#caller = caller;
@@ -67,7 +72,8 @@ export class RetryingCaller {
    */
   async call<M extends keyof ClientProtocol & string>(method: M, params: ParamsOf<ClientProtocol, M>, options: { signal?: AbortSignal | undefined; retryTimeoutMs?: number } = {}): Promise<ResultOf<ClientProtocol, M>> {
     const { signal } = options;
-    const deadlineMs = this.#clock.monotonicMs() + Math.min(this.#options.retryTimeoutMs, options.retryTimeoutMs ?? Infinity);
+    const startedMs = this.#clock.monotonicMs();
+    const deadlineMs = startedMs + Math.min(this.#options.retryTimeoutMs, options.retryTimeoutMs ?? Infinity);
     const identified = method in methodsWithCallId ? { ...params, callId: ++this.#lastCallId } : params;
     let unknown: unknown;
     for (let attempt = 0; ; attempt++) {
@@ -86,9 +92,17 @@ export class RetryingCaller {
         else if (!isUnavailable && !(error instanceof OverloadedError)) throw error;
         const delayMs = backoffMs(attempt, this.#random);
         if (this.#clock.monotonicMs() + delayMs >= deadlineMs) throw unknown ?? error;
+        this.#tell(error, startedMs);
         await this.#pause(delayMs, signal, method);
       }
     }
+  }
+
+  #tell(reason: Error, startedMs: number): void {
+    const nowMs = this.#clock.monotonicMs();
+    if (nowMs - startedMs < toldAfterMs || nowMs - this.#toldMs < toldAgainMs) return;
+    this.#toldMs = nowMs;
+    this.#options.onWaiting?.(reason);
   }
 
   async #pause(delayMs: number, signal: AbortSignal | undefined, method: string): Promise<void> {

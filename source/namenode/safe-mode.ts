@@ -5,7 +5,7 @@ import type { EventSink } from './feed.js';
 export interface SafeModeOptions {
   clock: Clock;
   events: EventSink;
-  /** How long a call waits for the end of the start before it is refused. */
+  /** How long a call waits for the end of the start before it is told to ask again: shorter than clients wait for an answer. */
   waitLimitMs?: number;
 }
 
@@ -20,6 +20,7 @@ export interface StartProgress {
 }
 
 const maxWaiters = 10_000;
+const defaultWaitLimitMs = 5000;
 
 /**
  * No change of the namespace, no copy and no deletion of replicas while it is on (Hadoop: BlockManagerSafeMode).
@@ -27,7 +28,8 @@ const maxWaiters = 10_000;
  *   starting --every complete block has a reported replica--> off <--leave, forceExit-- manual
  *       '-------------------leave, forceExit------------------^ '---------enter--------->'
  *
- * There is no extension. A call that would change something waits for the end of `starting`, and is refused at once in `manual`.
+ * There is no extension. A call that would change something waits a while for the end of `starting`, and is then told to ask again (HDFS: a
+ * RetriableException); in `manual` it is refused at once.
  */
 export class SafeMode {
   readonly #options: SafeModeOptions;
@@ -64,7 +66,8 @@ export class SafeMode {
 
   /**
    * To be asked before every change; `what` begins the message as in HDFS: `Cannot create directory /t`. Undefined: go on. A promise: go
-   * on when it resolves. SafeModeError, thrown or rejected: `Cannot create directory /t. Name node is in safe mode.`
+   * on when it resolves. SafeModeError, and OverloadedError for what may be asked again, thrown or rejected: `Cannot create directory /t.
+   * Name node is in safe mode.`
    */
   allow(what: string): Promise<void> | undefined {
     if (this.#state === 'off') return undefined;
@@ -77,7 +80,14 @@ export class SafeMode {
         if (isRefused) reject(this.#refusal(what));
         else resolve();
       };
-      const timer = this.#options.clock.setTimer(() => settle(true), this.#options.waitLimitMs ?? 60_000, { background: true });
+      const timer = this.#options.clock.setTimer(
+        () => {
+          this.#waiters.delete(settle);
+          reject(new OverloadedError(`${what}. Name node is in safe mode.`, { details: [this.reason] }));
+        },
+        this.#options.waitLimitMs ?? defaultWaitLimitMs,
+        { background: true },
+      );
       this.#waiters.add(settle);
     });
   }

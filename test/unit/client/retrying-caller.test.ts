@@ -9,7 +9,7 @@ import type { RpcCaller } from '../../../source/protocol/method.js';
 
 type Try = { method: string; params: { callId?: number }; timeoutMs: number | undefined };
 
-function scripted(answers: (Error | unknown)[], retryTimeoutMs = 60_000): { caller: RetryingCaller; tries: Try[]; clock: ManualClock; settle: <T>(work: Promise<T>) => Promise<T> } {
+function scripted(answers: (Error | unknown)[], retryTimeoutMs = 60_000, onWaiting?: (reason: Error) => void): { caller: RetryingCaller; tries: Try[]; clock: ManualClock; settle: <T>(work: Promise<T>) => Promise<T> } {
   const clock = new ManualClock();
   const tries: Try[] = [];
   const rpc = {
@@ -21,7 +21,7 @@ function scripted(answers: (Error | unknown)[], retryTimeoutMs = 60_000): { call
     },
     close: () => {},
   } as RpcCaller<ClientProtocol>;
-  const caller = new RetryingCaller(rpc, clock, seededRandom(7), { retryTimeoutMs, callTimeoutMs: 20_000 });
+  const caller = new RetryingCaller(rpc, clock, seededRandom(7), { retryTimeoutMs, callTimeoutMs: 20_000, onWaiting });
   const settle = async <T>(work: Promise<T>) => {
     let isDone = false;
     const finish = () => (isDone = true);
@@ -77,6 +77,15 @@ test('the tries end with the time that is given', async (t) => {
   t.true(clock.monotonicMs() > 20_000 && clock.monotonicMs() <= 30_500, `${clock.monotonicMs()}`);
   t.true(tries.length > 10 && tries.length < 60, `${tries.length} tries`);
   t.true(tries.every(({ timeoutMs }) => timeoutMs! > 0 && timeoutMs! <= 20_000));
+});
+
+test('who waits is told why, after a second and then every ten', async (t) => {
+  const told: string[] = [];
+  const { caller, settle } = scripted([null, new OverloadedError('in safe mode')], 30_000, ({ message }) => void told.push(message));
+  await caller.call('fs.getStatus', {});
+  t.deepEqual(told, []);
+  await t.throwsAsync(settle(caller.call('fs.delete', remove)), { instanceOf: OverloadedError, message: 'in safe mode' });
+  t.deepEqual(told, ['in safe mode', 'in safe mode', 'in safe mode']);
 });
 
 test('a call that may have happened ends as unknown, not as unavailable', async (t) => {

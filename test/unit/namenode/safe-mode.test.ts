@@ -1,6 +1,6 @@
 import test from 'ava';
 import { ManualClock } from '../../../source/base/clock.js';
-import { SafeModeError } from '../../../source/protocol/errors.js';
+import { OverloadedError, SafeModeError } from '../../../source/protocol/errors.js';
 import { SafeMode } from '../../../source/namenode/safe-mode.js';
 import { BlockCluster } from '../../helpers/block-cluster.js';
 
@@ -27,12 +27,13 @@ test('at start changes wait, and go on when every block has been reported', asyn
   t.deepEqual(messages, ['Safe mode is OFF']);
 });
 
-test('changes that wait too long are refused in HDFS\'s words', async (t) => {
+test('changes that wait too long are to be asked again, before their clients give up on an answer, and told why in HDFS\'s words', async (t) => {
   const { safeMode, clock } = createSafeMode();
   safeMode.advance(progress(0, 1));
   const waiting = safeMode.allow('Cannot delete /t');
-  clock.advance(60_000);
-  await t.throwsAsync(waiting!, { instanceOf: SafeModeError, message: 'Cannot delete /t. Name node is in safe mode.' });
+  clock.advance(10_000);
+  const error = await t.throwsAsync(waiting!, { instanceOf: OverloadedError, message: 'Cannot delete /t. Name node is in safe mode.' });
+  t.regex(error!.details[0]!, /^The reported blocks 0 needs additional 1 blocks/);
 });
 
 test('turned on by hand it refuses at once, those that wait too, and stays on when all is reported', async (t) => {
