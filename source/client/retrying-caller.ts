@@ -78,7 +78,8 @@ export class RetryingCaller {
     let unknown: unknown;
     for (let attempt = 0; ; attempt++) {
       throwIfCancelled(signal, method);
-      const leftMs = deadlineMs - this.#clock.monotonicMs();
+      const triedMs = this.#clock.monotonicMs();
+      const leftMs = deadlineMs - triedMs;
       try {
         const result = await this.#caller.call(method, identified, { signal, timeoutMs: Math.max(1, Math.min(this.#options.callTimeoutMs, leftMs)) });
         this.#hasContact = true;
@@ -91,7 +92,10 @@ export class RetryingCaller {
         if (error instanceof OutcomeUnknownError) unknown = error;
         else if (!isUnavailable && !(error instanceof OverloadedError)) throw error;
         const delayMs = backoffMs(attempt, this.#random);
-        if (this.#clock.monotonicMs() + delayMs >= deadlineMs) throw unknown ?? error;
+        const nowMs = this.#clock.monotonicMs();
+        // The name node may hold its answer back: a try that ends before it would only turn a reason into an unknown outcome.
+        const heldMs = error instanceof OverloadedError ? nowMs - triedMs : 0;
+        if (nowMs + delayMs + heldMs >= deadlineMs) throw unknown ?? error;
         this.#tell(error, startedMs);
         await this.#pause(delayMs, signal, method);
       }

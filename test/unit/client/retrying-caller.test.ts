@@ -88,6 +88,28 @@ test('who waits is told why, after a second and then every ten', async (t) => {
   t.deepEqual(told, ['in safe mode', 'in safe mode', 'in safe mode']);
 });
 
+test('a name node that holds its answer back for seconds is not asked when it could not answer in time', async (t) => {
+  const clock = new ManualClock();
+  let tries = 0;
+  const rpc = {
+    call: async (method: string, params: object, { timeoutMs }: { timeoutMs: number }) => {
+      tries++;
+      clock.advance(Math.min(5000, timeoutMs));
+      if (timeoutMs < 5000) throw new OutcomeUnknownError('no answer');
+      throw new OverloadedError('in safe mode');
+    },
+    close: () => {},
+  } as unknown as RpcCaller<ClientProtocol>;
+  const caller = new RetryingCaller(rpc, clock, seededRandom(7), { retryTimeoutMs: 18_000, callTimeoutMs: 20_000 });
+  const failed = t.throwsAsync(caller.call('fs.delete', remove), { instanceOf: OverloadedError, message: 'in safe mode' });
+  for (let turn = 0; turn < 100; turn++) {
+    await new Promise((resolve) => setImmediate(resolve));
+    clock.advance(20);
+  }
+  await failed;
+  t.is(tries, 3);
+});
+
 test('a call that may have happened ends as unknown, not as unavailable', async (t) => {
   const { caller, settle } = scripted([new OutcomeUnknownError('reset in the middle'), new UnavailableError('refused')], 1000);
   await t.throwsAsync(settle(caller.call('fs.delete', remove)), { instanceOf: OutcomeUnknownError, message: 'reset in the middle' });
