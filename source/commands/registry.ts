@@ -1,65 +1,58 @@
-import { assert } from '../base/assert.js';
-import type { CommandEntry, CommandRegistry, CommandSpec } from './command.js';
+import type { Command, CommandEntry, CommandRegistry, CommandSpec } from './command.js';
 
 type Group = CommandSpec['group'];
 
-/** The code of all commands comes with the first that is used. */
-function entry(name: string, aliases: string[], group: Group, summary: string): CommandEntry {
-  const load = async () => {
-    const { commands } = await import('./all-commands.js');
-    const command = commands.find((one) => one.name === name);
-    assert(command, `the registry's ${name} is a command`);
-    return command;
-  };
-  return { name, aliases, group, summary, load };
+/** `module` is loaded on the command's first use: a one-shot pays for its own command only. */
+function entry(name: string, aliases: string[], group: Group, summary: string, module: () => Promise<{ command: Command }>): CommandEntry {
+  return { name, aliases, group, summary, load: async () => (await module()).command };
 }
 
 /** Every command, in the order of `help`: one line each. */
 const entries: CommandEntry[] = [
-  entry('ls', [], 'Files', 'List files and directories'),
-  entry('find', [], 'Files', 'List what lies below a path and matches an expression'),
-  entry('cat', [], 'Files', 'Print files'),
-  entry('text', [], 'Files', 'Print files as text, unpacking gzip'),
-  entry('head', [], 'Files', 'Print the first kilobyte of a file'),
-  entry('tail', [], 'Files', 'Print the last kilobyte of a file, and follow it'),
-  entry('put', ['copyFromLocal'], 'Files', 'Copy local files and directories into the file system'),
-  entry('get', ['copyToLocal'], 'Files', 'Copy files and directories to this machine'),
-  entry('moveFromLocal', [], 'Files', 'Like put, and delete the local source'),
-  entry('moveToLocal', [], 'Files', 'Like get, and delete the source'),
-  entry('cp', [], 'Files', 'Copy inside the file system'),
-  entry('mv', [], 'Files', 'Rename, or move into a directory'),
-  entry('mkdir', [], 'Files', 'Make directories'),
-  entry('touchz', [], 'Files', 'Make empty files'),
-  entry('touch', [], 'Files', 'Set the times of files, making those that are missing'),
-  entry('rm', [], 'Files', 'Delete files and directories, into the trash'),
-  entry('rmr', [], 'Files', 'The old name of rm -r'),
-  entry('rmdir', [], 'Files', 'Remove empty directories'),
-  entry('stat', [], 'Files', 'Print what is known of a path, in a format'),
-  entry('test', [], 'Files', 'Answer a question about a path by the exit code'),
-  entry('checksum', [], 'Files', 'Print the checksum of files'),
-  entry('chmod', [], 'Files', 'Change modes'),
-  entry('chown', [], 'Files', 'Change owners and groups'),
-  entry('chgrp', [], 'Files', 'Change groups'),
-  entry('setrep', [], 'Files', 'Set how many copies a file has'),
-  entry('du', [], 'Space', 'Print how much space paths take'),
-  entry('df', [], 'Space', 'Print the space of the file system'),
-  entry('count', [], 'Space', 'Count directories, files and bytes'),
-  entry('report', [], 'Cluster', 'Print the state of the cluster and of its data nodes'),
-  entry('fsck', [], 'Cluster', 'Check the blocks of files'),
-  entry('safemode', [], 'Cluster', 'Ask for safe mode, enter it or leave it'),
-  entry('cluster', [], 'Cluster', 'Start, stop and show the cluster on this machine'),
-  entry('node', [], 'Cluster', 'Add a data node on this machine; start, stop or kill a node'),
-  entry('logs', [], 'Cluster', "Print the last lines of a node's log, and follow it"),
-  entry('watch', [], 'Cluster', 'Repeat a command, or follow the cluster'),
-  entry('cd', [], 'Shell', 'Change the working directory'),
-  entry('pwd', [], 'Shell', 'Print the working directory'),
-  entry('lcd', [], 'Shell', 'Change the local directory'),
-  entry('lpwd', [], 'Shell', 'Print the local directory'),
-  entry('lls', [], 'Shell', 'List local files'),
-  entry('history', [], 'Shell', 'List the lines that were typed before'),
-  entry('help', [], 'Shell', 'Explain commands'),
-  entry('usage', [], 'Shell', 'Print how commands are called'),
-  entry('exit', ['quit'], 'Shell', 'Leave the shell'),
+  entry('ls', [], 'Files', 'List files and directories', () => import('./ls.js')),
+  entry('find', [], 'Files', 'List what lies below a path and matches an expression', () => import('./find.js')),
+  entry('cat', [], 'Files', 'Print files', () => import('./cat.js')),
+  entry('text', [], 'Files', 'Print files as text, unpacking gzip', () => import('./text.js')),
+  entry('head', [], 'Files', 'Print the first kilobyte of a file', () => import('./head.js')),
+  entry('tail', [], 'Files', 'Print the last kilobyte of a file, and follow it', () => import('./tail.js')),
+  entry('put', ['copyFromLocal'], 'Files', 'Copy local files and directories into the file system', () => import('./put.js')),
+  entry('get', ['copyToLocal'], 'Files', 'Copy files and directories to this machine', () => import('./get.js')),
+  entry('moveFromLocal', [], 'Files', 'Like put, and delete the local source', () => import('./move-from-local.js')),
+  entry('moveToLocal', [], 'Files', 'Like get, and delete the source', () => import('./move-to-local.js')),
+  entry('cp', [], 'Files', 'Copy inside the file system', () => import('./cp.js')),
+  entry('mv', [], 'Files', 'Rename, or move into a directory', () => import('./mv.js')),
+  entry('mkdir', [], 'Files', 'Make directories', () => import('./mkdir.js')),
+  entry('touchz', [], 'Files', 'Make empty files', () => import('./touchz.js')),
+  entry('touch', [], 'Files', 'Set the times of files, making those that are missing', () => import('./touch.js')),
+  entry('rm', [], 'Files', 'Delete files and directories, into the trash', () => import('./rm.js')),
+  entry('rmr', [], 'Files', 'The old name of rm -r', () => import('./rmr.js')),
+  entry('rmdir', [], 'Files', 'Remove empty directories', () => import('./rmdir.js')),
+  entry('stat', [], 'Files', 'Print what is known of a path, in a format', () => import('./stat.js')),
+  entry('test', [], 'Files', 'Answer a question about a path by the exit code', () => import('./test.js')),
+  entry('checksum', [], 'Files', 'Print the checksum of files', () => import('./checksum.js')),
+  entry('chmod', [], 'Files', 'Change modes', () => import('./chmod.js')),
+  entry('chown', [], 'Files', 'Change owners and groups', () => import('./chown.js')),
+  entry('chgrp', [], 'Files', 'Change groups', () => import('./chgrp.js')),
+  entry('setrep', [], 'Files', 'Set how many copies a file has', () => import('./setrep.js')),
+  entry('du', [], 'Space', 'Print how much space paths take', () => import('./du.js')),
+  entry('df', [], 'Space', 'Print the space of the file system', () => import('./df.js')),
+  entry('count', [], 'Space', 'Count directories, files and bytes', () => import('./count.js')),
+  entry('report', [], 'Cluster', 'Print the state of the cluster and of its data nodes', () => import('./report.js')),
+  entry('fsck', [], 'Cluster', 'Check the blocks of files', () => import('./fsck.js')),
+  entry('safemode', [], 'Cluster', 'Ask for safe mode, enter it or leave it', () => import('./safemode.js')),
+  entry('cluster', [], 'Cluster', 'Start, stop and show the cluster on this machine', () => import('./cluster.js')),
+  entry('node', [], 'Cluster', 'Add a data node on this machine; start, stop or kill a node', () => import('./node.js')),
+  entry('logs', [], 'Cluster', "Print the last lines of a node's log, and follow it", () => import('./logs.js')),
+  entry('watch', [], 'Cluster', 'Repeat a command, or follow the cluster', () => import('./watch.js')),
+  entry('cd', [], 'Shell', 'Change the working directory', () => import('./cd.js')),
+  entry('pwd', [], 'Shell', 'Print the working directory', () => import('./pwd.js')),
+  entry('lcd', [], 'Shell', 'Change the local directory', () => import('./lcd.js')),
+  entry('lpwd', [], 'Shell', 'Print the local directory', () => import('./lpwd.js')),
+  entry('lls', [], 'Shell', 'List local files', () => import('./lls.js')),
+  entry('history', [], 'Shell', 'List the lines that were typed before', () => import('./history.js')),
+  entry('help', [], 'Shell', 'Explain commands', () => import('./help.js')),
+  entry('usage', [], 'Shell', 'Print how commands are called', () => import('./usage.js')),
+  entry('exit', ['quit'], 'Shell', 'Leave the shell', () => import('./exit.js')),
 ];
 
 export const registry: CommandRegistry = createRegistry(entries);
