@@ -133,7 +133,7 @@ export class BlockReceiver {
     const { store } = this.#node;
     if (stage === 'recover') return store.recover({ ...block, previousGenerationStamp, keepBytes, isDurable });
     try {
-      return await store.create({ ...block, storageId, chunkBytes, isDurable, isTemporary: stage === 'transfer' && isFinal });
+      return await store.create({ ...block, storageId, chunkBytes, isDurable, isTemporary: stage === 'transfer' && isFinal, isCopy: stage === 'transfer' });
     } catch (error) {
       // A copy of what is here already: the name node did not know, and is told.
       const existing = store.getReplica(block.blockId);

@@ -5,7 +5,10 @@ import { acceptance, refusal, RefusedError } from './channel-operation.js';
 import type { NodeContext } from './node-context.js';
 import { copyReplica, CopyTargetError } from './replica-copier.js';
 
-/** The TRANSFER operation: copies the begin of an own replica to a node that is to join its pipeline, and answers when it is there. */
+/**
+ * The TRANSFER operation: copies the begin of an own replica to a node that is to join its pipeline, and answers when it is there. Whoever
+ * asked and has gone would never know of the copy: it is broken off then, and the target keeps nothing.
+ */
 export class TransferServer {
   readonly #node: NodeContext;
   readonly #channel: BlockChannel;
@@ -26,6 +29,7 @@ export class TransferServer {
   async run(): Promise<boolean> {
     const { block, token, target } = this.#request;
     let answer: Buffer;
+    const stopWatching = this.#channel.onGone(() => this.#abort.abort());
     try {
       await copyReplica(this.#node, { block, token, targets: [target], isFinal: false, signal: this.#abort.signal });
       answer = acceptance({ chunkBytes: 0, offsetBytes: 0, replicaLengthBytes: block.lengthBytes });
@@ -37,6 +41,7 @@ export class TransferServer {
       if (error instanceof ChecksumError) this.#node.onSuspect(block, error);
       answer = refusal(reason, error instanceof CopyTargetError ? target.datanodeUuid : this.#node.store.datanodeUuid);
     }
+    stopWatching();
     if (this.#channel.isDestroyed) return false;
     await this.#channel.write([answer]);
     return true;

@@ -155,6 +155,11 @@ export interface BlockChannel {
   /** Breaks the channel off: reads and writes in progress reject. Harmless when repeated. */
   destroy(): void;
   readonly isDestroyed: boolean;
+  /**
+   * Calls `listener` once, when the other end has ended or the channel is broken (at once if it is so already): for whoever works for the
+   * other end without reading or writing. Returns what takes the listener back.
+   */
+  onGone(listener: () => void): () => void;
 }
 
 /** Opens channels. The hello was sent, and the other's is read and checked by the first read: ClusterMismatchError, VersionMismatchError. */

@@ -25,7 +25,8 @@ export interface BlockStore {
 
   /**
    * A new, empty replica. One being written of an older generation is given up for it, its writer stopped; a finalized one of an older
-   * generation stays until this one is finalized. StaleGenerationError if there is one of this generation or a newer one.
+   * generation stays until this one is finalized. StaleGenerationError if there is one of this generation or a newer one; but a copy takes the
+   * place of one being written of its own generation that has no writer: the rest of a copy that nobody waits for any more.
    */
   create(request: CreateReplica): Promise<ReplicaWriter>;
   /**
@@ -74,6 +75,8 @@ export interface CreateReplica {
   isDurable: boolean;
   /** A copy that means nothing until it is finalized: discarded if its writer ends before, and at the next start. */
   isTemporary: boolean;
+  /** What is to be written is there already, whole, on another node. */
+  isCopy?: boolean;
 }
 
 export interface RecoverReplica {

@@ -150,7 +150,8 @@ export class LocalBlockStore implements BlockStore, WriterHost {
       const finalized = this.#replicas.getFinalized(blockId);
       const older = this.#replicas.beingWritten.get(blockId);
       for (const existing of [finalized, older]) {
-        if (existing && existing.generationStamp >= generationStamp)
+        const isReplaceable = existing !== undefined && existing === older && request.isCopy && !older.writer;
+        if (existing && existing.generationStamp >= generationStamp + (isReplaceable ? 1 : 0))
           throw stale(`${blockName(request)} cannot be created: there is generation ${existing.generationStamp}`, blockId);
       }
       if (older) {

@@ -66,6 +66,7 @@ export class FrameChannel implements BlockChannel {
   #isReused = false;
   #framesOfThisUse = 0;
   #onGone: (() => void) | undefined;
+  readonly #goneListeners = new Set<() => void>();
   /** Since the last tick of the watch. */
   #receivedBytes = 0;
   #stepCount = 0;
@@ -129,6 +130,12 @@ export class FrameChannel implements BlockChannel {
     this.#break(new InputOutputError(`the block stream to ${this.remoteAddress} was broken off on this side`));
   }
 
+  onGone(listener: () => void): () => void {
+    if (this.#hasPeerEnded || this.#error) listener();
+    else this.#goneListeners.add(listener);
+    return () => void this.#goneListeners.delete(listener);
+  }
+
   // For the transport.
 
   attach(transport: FrameTransport): void {
@@ -153,7 +160,7 @@ export class FrameChannel implements BlockChannel {
   onEnd(): void {
     this.#hasPeerEnded = true;
     if (this.#receiver.isMidFrame) return this.#break(new InputOutputError(`${this.remoteAddress} ended a block stream in the middle of a frame`));
-    this.#onGone?.();
+    this.#tellGone();
     const reader = this.#takeReader();
     if (this.#isStale()) reader?.reject(this.#staleError());
     else reader?.resolve(null);
@@ -253,8 +260,15 @@ export class FrameChannel implements BlockChannel {
     this.#watch.stop();
     this.#receiver.dispose();
     this.#transport?.destroy();
-    this.#onGone?.();
+    this.#tellGone();
     this.#takeReader()?.reject(this.#error);
+  }
+
+  #tellGone(): void {
+    this.#onGone?.();
+    const listeners = [...this.#goneListeners];
+    this.#goneListeners.clear();
+    for (const listener of listeners) listener();
   }
 
   #brokenError(cause?: NodeJS.ErrnoException): Error {

@@ -50,6 +50,23 @@ export function testBlockChannel(name: string, open: Open): void {
       }
     });
 
+  each('whoever works without reading learns that the other end has gone, once; one that asks later at once; one that no longer asks not', async (t, { opener, acceptor }) => {
+    let calls = 0;
+    let stopped = 0;
+    acceptor.onGone(() => calls++);
+    acceptor.onGone(() => stopped++)();
+    await turns();
+    t.is(calls, 0);
+    opener.destroy();
+    for (let i = 0; i < 100 && calls === 0; i++) await turns();
+    acceptor.destroy();
+    await turns();
+    t.is(calls, 1);
+    t.is(stopped, 0);
+    acceptor.onGone(() => calls++);
+    t.is(calls, 2);
+  });
+
   each('frames of all sizes arrive whole and in order, both ways at once', async (t, { opener, acceptor }) => {
     const random = seededRandom(7);
     const lengths = [0, 1, 4087, 4088, 4089, 16_376, 16_377, 65_536, 524_344, maxFrameBodyBytes, ...Array.from({ length: 60 }, () => random.integer(2 ** random.integer(19)))];

@@ -17,6 +17,7 @@ class FakeChannel implements BlockChannel {
   #waiting: { resolve: (frame: Frame | null) => void; reject: (error: Error) => void } | undefined;
   #isEnded = false;
   isDestroyed = false;
+  readonly #goneListeners = new Set<() => void>();
 
   constructor(remoteAddress: string) {
     this.remoteAddress = remoteAddress;
@@ -64,7 +65,18 @@ class FakeChannel implements BlockChannel {
     });
   }
 
+  onGone(listener: () => void): () => void {
+    if (this.#isEnded || this.isDestroyed) listener();
+    else this.#goneListeners.add(listener);
+    return () => void this.#goneListeners.delete(listener);
+  }
+
   #serve(): void {
+    if (this.#isEnded || this.isDestroyed) {
+      const listeners = [...this.#goneListeners];
+      this.#goneListeners.clear();
+      for (const listener of listeners) listener();
+    }
     const waiting = this.#waiting;
     if (!waiting) return;
     const raw = this.#incoming.shift();

@@ -177,6 +177,35 @@ for (const lengthBytes of [0, 100, 128, 500]) {
     }));
 }
 
+test('a transfer whose asker has gone is broken off, and the target keeps nothing', (t) =>
+  withNodes(2, async (bench, [source, target]) => {
+    const bytes = content(1, 8 * 1024 * 1024);
+    const block = await put(source!, 1, bytes);
+    let packets = 0;
+    const asker = bench.connect(source!.address);
+    bench.faults.set(target!.address, { corrupt: () => void (++packets === 3 && asker.destroy()) });
+    await asker.write([encodeControl(frameTypes.transfer, { block, token: '', target: target!.location } satisfies TransferRequest)]);
+    await t.throwsAsync(readStatus(asker));
+    await until(() => target!.channels.size === 0);
+    t.is(target!.store.getReplica(1), undefined);
+  }));
+
+test('a transfer takes the place of what an earlier one left: a replica of its generation without a writer', (t) =>
+  withNodes(2, async (bench, [source, target]) => {
+    const bytes = content(1, 800);
+    const block = await put(source!, 1, bytes);
+    const left = await target!.store.create({ blockId: 1, generationStamp: 9, storageId: '', chunkBytes: 64, isDurable: true, isTemporary: false });
+    const ask = async () => {
+      const channel = bench.connect(source!.address);
+      await channel.write([encodeControl(frameTypes.transfer, { block, token: '', target: target!.location } satisfies TransferRequest)]);
+      return readStatus(channel);
+    };
+    t.like(await ask(), { ok: false, badDatanode: target!.location.datanodeUuid }, 'one that is being written is left alone');
+    await left.close();
+    t.like(await ask(), { ok: true });
+    t.deepEqual(await readVerified(target!.store, block), bytes);
+  }));
+
 test('a transfer that cannot be made says who is to blame', (t) =>
   withNodes(2, async (bench, [source, target]) => {
     const block = await put(source!, 1, content(1, 100));
