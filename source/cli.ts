@@ -60,7 +60,7 @@ async function main(args: string[]): Promise<number> {
   if (values.help) return say(usage);
   const [subcommand, ...rest] = positionals;
   if (values.exec && subcommand !== undefined) return refuse(`--exec takes one word a command: quote it, as in --exec ${JSON.stringify([values.exec.at(-1), ...positionals].join(' '))}`);
-  if (subcommand !== undefined && !(subcommand in subcommands)) {
+  if (subcommand !== undefined && !Object.hasOwn(subcommands, subcommand)) {
     return refuse(`unknown subcommand '${subcommand}'; to run a command of the file system: dfsh --exec ${JSON.stringify(positionals.join(' '))}`);
   }
   const operandCount = subcommand === 'datanode' ? 1 : 0;
@@ -123,8 +123,12 @@ function refuse(message: string): number {
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE' || error.code === 'EIO') process.exit(process.exitCode ?? 0);
-    throw error;
+    // A full disk behind `> file`, say: what was printed is not all there.
+    if (stream === process.stdout) process.stderr.write(`dfsh: standard output: ${error.message}\n`);
+    process.exit(1);
   });
 }
 
-process.exit(await main(process.argv.slice(2)));
+const code = await main(process.argv.slice(2));
+// What stdout could not take is known a turn later.
+setImmediate(() => process.exit(code));

@@ -165,7 +165,8 @@ export async function parseConfig(content: string, { file, defaultDataDirectory 
     softLeaseLimitMs,
     hardLeaseLimitMs,
     maxReplicationStreams: value('max_replication_streams', 4),
-    reservedBytes: value('reserved_space', 0),
+    // The name node may share the disk, and takes no change, not even a deletion, once little is left for it.
+    reservedBytes: value('reserved_space', 256 * 1024 * 1024),
   };
   if (mistakes.length > 0) throw new ConfigError(mistakes.join('\n'));
   return config;

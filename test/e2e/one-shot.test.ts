@@ -1,11 +1,11 @@
-import { execFile } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { execFile, spawnSync } from 'node:child_process';
+import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import test from 'ava';
 import { freePorts } from '../helpers/free-ports.js';
-import { RealCluster } from '../helpers/real-cluster.js';
+import { program, RealCluster } from '../helpers/real-cluster.js';
 
 const source = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'source');
 const heavy = /node_modules\/(?:ink|react|react-reconciler|yoga-layout|chalk|conf|ajv|prom-client|lmdb|@sinclair)\//;
@@ -54,6 +54,23 @@ test('several commands stop at the first failure unless told otherwise, and the 
   t.is((await cluster.exec('test -d /none && mkdir /never')).code, 1);
   const unknown = await cluster.exec('frobnicate');
   t.deepEqual([unknown.code, unknown.stderr.split('\n')[0]], [255, 'frobnicate: Unknown command']);
+});
+
+test('what a full disk did not take of the output is an error, in one line', (t) => {
+  if (!existsSync('/dev/full')) return t.pass('only Linux has a full device');
+  const full = openSync('/dev/full', 'w');
+  t.teardown(() => closeSync(full));
+  const { status, stderr } = spawnSync(process.execPath, [program, '--exec', 'help'], { stdio: ['ignore', full, 'pipe'], encoding: 'utf8' });
+  t.is(status, 1);
+  t.regex(stderr, /^dfsh: standard output: ENOSPC[^\n]*\n$/);
+});
+
+test('a word that is no subcommand is refused, also one that every object has', (t) => {
+  for (const word of ['frobnicate', 'constructor', '__proto__']) {
+    const { status, stderr } = spawnSync(process.execPath, [program, word], { encoding: 'utf8' });
+    t.is(status, 255);
+    t.true(stderr.startsWith(`dfsh: unknown subcommand '${word}'`), stderr);
+  }
 });
 
 test('a script on stdin runs line by line with comments, and says where it stopped', async (t) => {

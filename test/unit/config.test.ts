@@ -31,6 +31,8 @@ test('a file with only the three original keys works, and everything else has a 
   t.is(config.deadNodeTimeoutMs, 10_000);
   t.is(config.dataDirectory, at.defaultDataDirectory);
   t.true(config.isDurableClose);
+  // Data nodes that fill the disk they share with the name node leave it what it needs to delete: 64 MiB, and room to work.
+  t.is(config.reservedBytes, 268_435_456);
 });
 
 test('sizes may have units, hosts may leave out the port, and data_dir is relative to the file', async (t) => {
