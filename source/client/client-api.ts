@@ -61,6 +61,7 @@ export interface ReadOptions {
   /** How many at most; to the end if not said. */
   lengthBytes?: number | undefined;
   signal?: AbortSignal | undefined;
+  /** What it throws ends the reader, and is what the read rejects with. */
   onProgress?: ((progress: ReadProgress) => void) | undefined;
 }
 
@@ -93,7 +94,10 @@ export interface WriteOptions {
   /** How long the file will be, where that is known: for one of 0 bytes no block is asked for. Another length is no error. */
   lengthHintBytes?: number | undefined;
   signal?: AbortSignal | undefined;
-  /** Called often, with the same object each time; the caller throttles what it draws. */
+  /**
+   * Called often, with the same object each time; the caller throttles what it draws. What it throws ends the writer, as an abort: nothing is
+   * left, and the call that is under way, or the next one, rejects with it.
+   */
   onProgress?: ((progress: WriteProgress) => void) | undefined;
 }
 

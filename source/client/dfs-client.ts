@@ -9,6 +9,7 @@ import { FileNotFoundError, InvalidArgumentError } from '../protocol/errors.js';
 import { type FileStatus, fromTuple } from '../protocol/file-status.js';
 import type { Identity } from '../protocol/hello.js';
 import type { ParamsOf, ResultOf, RpcCaller } from '../protocol/method.js';
+import { AbandonedFiles } from './abandoned-files.js';
 import { throwIfCancelled } from './cancellation.js';
 import type { DfsClient, FileReader, FileWriter, ReadOptions, WriteOptions } from './client-api.js';
 import { followFeed, type OpenFeed } from './cluster-feed.js';
@@ -92,6 +93,7 @@ class NameNodeClient implements DfsClient {
       log: this.#log,
       pool: new PacketPool(),
       leases: new LeaseRenewer(this.#nameNode, clock, this.#log),
+      abandoned: new AbandonedFiles(this.#nameNode, clock, this.#log),
       findSuspect: (targets) => this.#findSuspect(targets),
       retryTimeoutMs: options.retryTimeoutMs,
       isDurableClose: options.isDurableClose,
@@ -259,6 +261,7 @@ class NameNodeClient implements DfsClient {
   async close(): Promise<void> {
     for (const reader of [...this.#readers]) reader.close();
     await Promise.all([...this.#writers].map((writer) => writer.abort()));
+    this.#environment.abandoned.close();
     for (const dataNode of this.#dataNodes.values()) dataNode.close();
     this.#dataNodes.clear();
     this.#parts.connector.close();

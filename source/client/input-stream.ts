@@ -63,7 +63,12 @@ export class InputStream implements FileReader {
         const piece = await reader.next();
         if (piece) {
           this.#positionBytes += piece.bytes.length;
-          onProgress?.({ readBytes: this.#positionBytes - startBytes, totalBytes: endBytes - startBytes, datanode: reader.datanode });
+          try {
+            onProgress?.({ readBytes: this.#positionBytes - startBytes, totalBytes: endBytes - startBytes, datanode: reader.datanode });
+          } catch (error) {
+            piece.release();
+            throw error;
+          }
           return piece;
         }
         this.#readers.shift();

@@ -3,10 +3,11 @@ import type { Logger } from '../base/log.js';
 import type { Random } from '../base/random.js';
 import type { BlockChannelConnector } from '../protocol/block-stream.js';
 import type { FileWriter, WriteOptions } from './client-api.js';
+import { type AbandonedFiles, cleanUpLimitMs } from './abandoned-files.js';
 import { cancelledError, throwIfCancelled, withGrace } from './cancellation.js';
 import { FailedNodes } from './failed-nodes.js';
 import type { LeaseRenewer } from './lease-renewer.js';
-import { cleanUpLimitMs, OutputStream } from './output-stream.js';
+import { OutputStream } from './output-stream.js';
 import { packetGeometry } from './packet.js';
 import type { PacketPool } from './packet-pool.js';
 import type { RetryingCaller } from './retrying-caller.js';
@@ -24,6 +25,7 @@ export interface WriterEnvironment {
   log: Logger;
   pool: PacketPool;
   leases: LeaseRenewer;
+  abandoned: AbandonedFiles;
   findSuspect: SuspectFinder;
   retryTimeoutMs: number;
   /** The server's default if undefined. */
@@ -60,8 +62,11 @@ export async function openWriter(environment: WriterEnvironment, path: string, o
   } finally {
     grace?.dispose();
   }
-  const defaults = await defaultsComing;
   const { file: status, block } = created;
+  const defaults = await defaultsComing.catch(async (error: unknown) => {
+    await environment.abandoned.delete(path, status.inodeId);
+    throw error;
+  });
   const stop = new AbortController();
   const endLease = leases.begin(defaults.softLeaseLimitMs);
   const writer = new OutputStream({
@@ -70,6 +75,7 @@ export async function openWriter(environment: WriterEnvironment, path: string, o
     stop,
     pool: environment.pool,
     userSignal: signal,
+    abandoned: environment.abandoned,
     onProgress: options.onProgress,
     onEnd: () => {
       endLease();

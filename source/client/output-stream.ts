@@ -2,24 +2,23 @@ import type { LocatedBlock } from '../protocol/block.js';
 import type { AckEntry } from '../protocol/block-stream.js';
 import { InvalidArgumentError } from '../protocol/errors.js';
 import type { FileStatus } from '../protocol/file-status.js';
+import { type AbandonedFiles, cleanUpLimitMs } from './abandoned-files.js';
 import { type BlockListener, BlockWriter, type FileContext, whenReplicated } from './block-writer.js';
 import { cancelledError, withGrace } from './cancellation.js';
 import type { FileWriter, WriteProgress } from './client-api.js';
 import { Packet, packetBufferBytes, packetGeometry } from './packet.js';
 import type { PacketPool } from './packet-pool.js';
 import { PacketQueue } from './packet-queue.js';
-import { messageOf } from './pipeline.js';
 
 /** Packets of one file filled, on their way or unacknowledged: measured best for a chain of three (performance.md). */
 const windowPackets = 16;
-/** A cancelled close waits so long for the outcome of a complete that was sent; and this is what cleaning up may take. */
-export const cleanUpLimitMs = 5000;
 
 export interface OutputStreamOptions {
   status: FileStatus;
   /** The block that fs.create brought along. */
   firstBlock: LocatedBlock | null;
   file: FileContext;
+  abandoned: AbandonedFiles;
   /** Aborts `file.signal`. */
   stop: AbortController;
   pool: PacketPool;
@@ -288,8 +287,15 @@ export class OutputStream implements FileWriter {
     };
   }
 
+  /** The only call of the user's callback. What it throws is no node's fault and ends the writer, as a cancel does. */
   #report(): void {
-    this.#options.onProgress?.(this.#progress);
+    if (this.#failure) return;
+    try {
+      this.#options.onProgress?.(this.#progress);
+    } catch (error) {
+      this.#fail(error instanceof Error ? error : new Error(String(error)));
+      void this.abort();
+    }
   }
 
   // How it ends
@@ -314,7 +320,7 @@ export class OutputStream implements FileWriter {
   }
 
   async #abort(): Promise<void> {
-    const { nameNode, inodeId, path, log } = this.#file;
+    const { inodeId, path } = this.#file;
     this.#fail(cancelledError(this.#options.userSignal, `writing ${path}`));
     await this.#closing;
     if (this.#state === 'closed') return;
@@ -323,12 +329,7 @@ export class OutputStream implements FileWriter {
     if (this.#current && !this.#isLent) this.#releaseBuffer(this.#current);
     else if (this.#current) this.#loseBuffer(this.#current);
     this.#current = undefined;
-    try {
-      // Under the path another file may stand meanwhile, of somebody else: that one must stay.
-      await nameNode.call('fs.delete', { path, recursive: false, inodeId }, { retryTimeoutMs: cleanUpLimitMs });
-    } catch (error) {
-      log.warn(`${path}: could not delete what was written of it; the name node does when its lease ends: ${messageOf(error)}`);
-    }
+    await this.#options.abandoned.delete(path, inodeId);
     this.#end();
   }
 

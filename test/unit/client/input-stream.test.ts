@@ -181,6 +181,19 @@ test('progress counts the bytes of the range and names the node', async (t) => {
   t.deepEqual(seen.at(-1), { readBytes: 299_900, totalBytes: 299_900, datanode: 'dn1' });
 });
 
+test('a progress callback that throws ends the reader with its error, and no connection stays at work', async (t) => {
+  const { cluster } = clusterWithFile(300_000, { blockSizeBytes: 100_000 });
+  const reader = await cluster.client().openReader('/f', {
+    onProgress: () => {
+      throw new Error('no more');
+    },
+  });
+  await t.throwsAsync(reader.read(), { message: 'no more' });
+  await t.throwsAsync(reader.read(), { instanceOf: InvalidArgumentError });
+  while (cluster.openChannels > 0) await new Promise((resolve) => setImmediate(resolve));
+  t.pass();
+});
+
 test('a signal stops a read that waits', async (t) => {
   const { cluster } = clusterWithFile(500_000);
   cluster.nodes[0]!.onReadPacket = () => 'silent';

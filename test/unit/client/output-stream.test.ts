@@ -1,4 +1,5 @@
 import test from 'ava';
+import { ManualClock } from '../../../source/base/clock.js';
 import { CancelledError, FileAlreadyExistsError, InvalidArgumentError, NotReplicatedYetError, UnavailableError } from '../../../source/protocol/errors.js';
 import type { WriteProgress } from '../../../source/client/client-api.js';
 import { FakeCluster, patternBytes, writeFile } from '../../helpers/fake-cluster.js';
@@ -219,6 +220,61 @@ test('abort never rejects, though the name node is gone', async (t) => {
     throw new UnavailableError('gone');
   };
   await t.notThrowsAsync(writer.abort());
+});
+
+test('a file whose first block cannot be prepared, since the defaults do not come, is deleted', async (t) => {
+  const cluster = new FakeCluster();
+  const client = cluster.client();
+  cluster.onCall = (call) => {
+    if (call.method === 'fs.getServerDefaults') throw new InvalidArgumentError('no defaults today');
+  };
+  await t.throwsAsync(client.openWriter('/f'), { message: 'no defaults today' });
+  t.true(cluster.methods().includes('fs.create'));
+  t.false(cluster.files.has('/f'));
+});
+
+test('a file that could not be deleted when it was given up is deleted later, though the client goes on with others', async (t) => {
+  const clock = new ManualClock();
+  const cluster = new FakeCluster(4, clock);
+  const client = cluster.client({ retryTimeoutMs: 1 });
+  const other = await client.openWriter('/other');
+  const writer = await client.openWriter('/f');
+  let isReachable = false;
+  cluster.onCall = (call) => {
+    if (call.method === 'fs.delete' && !isReachable) throw new UnavailableError('gone');
+  };
+  await writer.abort();
+  t.true(cluster.files.has('/f'));
+  isReachable = true;
+  for (let i = 0; i < 100 && cluster.files.has('/f'); i++) {
+    clock.advance(1000);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  t.false(cluster.files.has('/f'));
+  const deletions = () => cluster.methods().filter((method) => method === 'fs.delete').length;
+  const count = deletions();
+  clock.advance(60_000);
+  await new Promise((resolve) => setImmediate(resolve));
+  t.is(deletions(), count, 'and not again');
+  await other.close();
+});
+
+test('a progress callback that throws fails the writer with its error, and nothing is left', async (t) => {
+  for (const throwAt of [1, 2, 3, 4]) {
+    const cluster = new FakeCluster();
+    let calls = 0;
+    const onProgress = () => {
+      if (++calls === throwAt) throw new Error('no more');
+    };
+    const writer = await cluster.client().openWriter('/f', { blockSizeBytes: 1000, onProgress });
+    const writing = (async () => {
+      for (let i = 0; i < 10; i++) await writer.write(patternBytes(1000));
+      await writer.close();
+    })();
+    await t.throwsAsync(writing, { message: 'no more' });
+    t.false(cluster.files.has('/f'), `thrown at call ${throwAt}`);
+    t.is(calls, throwAt);
+  }
 });
 
 for (const moment of ['create', 'write', 'close'] as const) {
