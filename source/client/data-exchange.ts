@@ -1,5 +1,5 @@
 import type { Clock } from '../base/clock.js';
-import { type BlockChannel, type BlockChannelConnector, encodeControl, type Frame, frameTypes, type ReadRequest, type StatusMessage, type TransferRequest, type WriteRequest } from '../protocol/block-stream.js';
+import { type BlockChannel, type BlockChannelConnector, encodeControl, type Frame, frameTypes, type ReadRequest, type StatusMessage, type TransferRequest, writeFlags, type WriteRequest } from '../protocol/block-stream.js';
 import { fromWireError, InputOutputError, UnavailableError, type WireError } from '../protocol/errors.js';
 
 type Request = { type: typeof frameTypes.write; body: WriteRequest } | { type: typeof frameTypes.read; body: ReadRequest } | { type: typeof frameTypes.transfer; body: TransferRequest };
@@ -80,7 +80,7 @@ async function exchange(channel: BlockChannel, address: string, request: Request
   try {
     if (signal?.aborted) throw new InputOutputError('cancelled');
     onChannel?.(channel);
-    const control = encodeControl(request.type, request.body);
+    const control = encodeControl(request.type, request.body, following ? writeFlags.followed : 0);
     following?.onBegin();
     // A failing write breaks the channel, and so the read of the status too, which then says why.
     channel

@@ -53,12 +53,16 @@ export class BlockReceiver {
   readonly #node: NodeContext;
   readonly #channel: BlockChannel;
   readonly #request: WriteRequest;
+  readonly #isFollowed: boolean;
+  /** The packet that came along with the request, until it is taken. */
+  #first: Frame | undefined;
   readonly #abort = new AbortController();
   #writer!: ReplicaWriter;
   #downstream: BlockChannel | undefined;
   readonly #pending: PendingPacket[] = [];
   #heldPackets = 0;
   #nextSequence = 0;
+  #hasLast = false;
   /** Nothing that still comes is taken. */
   #isOver = false;
   #isRevoked = false;
@@ -66,10 +70,11 @@ export class BlockReceiver {
   /** Wakes whoever waits for room, or for a packet to acknowledge. */
   #wake: (() => void)[] = [];
 
-  constructor(node: NodeContext, channel: BlockChannel, request: WriteRequest) {
+  constructor(node: NodeContext, channel: BlockChannel, request: WriteRequest, options: { isFollowed: boolean }) {
     this.#node = node;
     this.#channel = channel;
     this.#request = request;
+    this.#isFollowed = options.isFollowed;
   }
 
   /** Breaks the operation off, from outside. */
@@ -81,7 +86,15 @@ export class BlockReceiver {
 
   /** True if the operation ended in good order: the channel takes the next one. */
   async run(): Promise<boolean> {
-    if (!(await this.#setUp())) return !this.#channel.isDestroyed;
+    if (this.#isFollowed) {
+      const first = await this.#channel.read();
+      if (!first) return false;
+      this.#first = first;
+    }
+    if (!(await this.#setUp())) {
+      this.#first?.release();
+      return !this.#channel.isDestroyed;
+    }
     let isDone = false;
     try {
       const responding = this.#respond();
@@ -103,8 +116,17 @@ export class BlockReceiver {
 
   async #setUp(): Promise<boolean> {
     const { downstream, stage } = this.#request;
-    const [writer, next] = await Promise.allSettled([this.#openWriter(), this.#openDownstream()]);
+    const early = this.#earlyPacket();
+    const opening = this.#openDownstream(early?.frame.raw);
+    opening.catch(() => {});
+    const [writer] = await Promise.allSettled([this.#openWriter()]);
     if (writer.status === 'fulfilled') this.#writer = writer.value;
+    // A packet that came along is written here while the nodes behind get ready, and it too.
+    if (writer.status === 'fulfilled' && early) {
+      this.#first = undefined;
+      this.#take(early.frame, early.header, opening);
+    }
+    const [next] = await Promise.allSettled([opening]);
     if (next.status === 'fulfilled') this.#downstream = next.value;
     if (writer.status === 'fulfilled' && next.status === 'fulfilled') {
       this.#writer.onRevoked(() => this.#revoke());
@@ -143,7 +165,17 @@ export class BlockReceiver {
     }
   }
 
-  async #openDownstream(): Promise<BlockChannel | undefined> {
+  /** The packet that came along with the request, if it is good: then it goes on in the same way. */
+  #earlyPacket(): { frame: Frame; header: PacketHeader } | undefined {
+    const frame = this.#first;
+    if (frame?.type !== frameTypes.packet || this.#request.stage !== 'create') return undefined;
+    const header = decodePacketHeader(frame);
+    if (header?.offsetInBlock !== 0) return undefined;
+    if (findBadChunk(packetData(frame.body, header), packetChecksums(frame.body, header), header.chunkBytes) >= 0) return undefined;
+    return { frame, header };
+  }
+
+  async #openDownstream(following: Buffer | undefined): Promise<BlockChannel | undefined> {
     const [next, ...rest] = this.#request.downstream;
     if (!next) return undefined;
     const body: WriteRequest = { ...this.#request, storageId: next.storageId, downstream: rest };
@@ -152,7 +184,7 @@ export class BlockReceiver {
       connector,
       next.address,
       { type: frameTypes.write, body },
-      { clock, timeoutMs: this.#downstreamTimeoutMs(), signal: this.#abort.signal },
+      { clock, timeoutMs: this.#downstreamTimeoutMs(), signal: this.#abort.signal, following },
     );
   }
 
@@ -162,11 +194,12 @@ export class BlockReceiver {
 
   /** Takes packets until LAST, or until the operation is over. */
   async #receive(): Promise<void> {
-    while (!this.#isOver) {
+    while (!this.#isOver && !this.#hasLast) {
       while (!this.#isOver && !this.#hasRoom()) await this.#woken();
       let frame: Frame | null;
       try {
-        frame = await this.#channel.read();
+        frame = this.#first ?? (await this.#channel.read());
+        this.#first = undefined;
       } catch (error) {
         return this.#senderLost(error);
       }
@@ -184,8 +217,7 @@ export class BlockReceiver {
         });
         return frame.release();
       }
-      this.#take(frame, header);
-      if (header.isLast) return;
+      this.#take(frame, header, this.#downstream?.write([frame.raw]));
     }
   }
 
@@ -214,7 +246,8 @@ export class BlockReceiver {
     return undefined;
   }
 
-  #take(frame: Frame, header: PacketHeader): void {
+  /** `forwarded` settles when the next node has it, or will not. */
+  #take(frame: Frame, header: PacketHeader, forwarded: Promise<unknown> | undefined): void {
     const { budget, counters } = this.#node;
     const { sequence, isLast, isSync, chunkBytes, offsetInBlock, dataLength } = header;
     const heldBytes = frame.raw.length;
@@ -228,7 +261,7 @@ export class BlockReceiver {
       chunkBytes,
       isLast: isLast && this.#request.isFinal,
     });
-    const forwarded = this.#downstream?.write([frame.raw]);
+    this.#hasLast = isLast;
     void Promise.allSettled([written, forwarded]).then(() => {
       frame.release();
       this.#heldPackets--;

@@ -7,6 +7,7 @@ import {
   frameTypes,
   type StatusMessage,
   type TransferRequest,
+  writeFlags,
   type WriteRequest,
 } from '../protocol/block-stream.js';
 import { fromWireError, InputOutputError, toWireError, UnavailableError } from '../protocol/errors.js';
@@ -30,13 +31,16 @@ type Request = { type: typeof frameTypes.write; body: WriteRequest } | { type: t
 /** Each try on a pooled channel that the other end has closed takes it out of the pool; a fresh one follows at last. */
 const maxTries = 16;
 
+interface OperationOptions {
+  clock: Clock;
+  timeoutMs: number;
+  signal: AbortSignal;
+  /** A packet that goes out with a WRITE, as it came: to be kept until the operation is accepted or not. */
+  following?: Buffer | undefined;
+}
+
 /** Connects, sends a request, and resolves when it is accepted. RefusedError, UnavailableError, InputOutputError; the channel is destroyed then. */
-export async function openOperation(
-  connector: BlockChannelConnector,
-  address: string,
-  request: Request,
-  options: { clock: Clock; timeoutMs: number; signal: AbortSignal },
-): Promise<BlockChannel> {
+export async function openOperation(connector: BlockChannelConnector, address: string, request: Request, options: OperationOptions): Promise<BlockChannel> {
   for (let attempt = 1; ; attempt++) {
     const channel = await connector.connect(address, { signal: options.signal });
     try {
@@ -48,19 +52,14 @@ export async function openOperation(
   }
 }
 
-async function sendRequest(
-  channel: BlockChannel,
-  address: string,
-  request: Request,
-  options: { clock: Clock; timeoutMs: number; signal: AbortSignal },
-): Promise<BlockChannel> {
-  const { clock, timeoutMs, signal } = options;
+async function sendRequest(channel: BlockChannel, address: string, request: Request, options: OperationOptions): Promise<BlockChannel> {
+  const { clock, timeoutMs, signal, following } = options;
   const onAbort = () => channel.destroy();
   signal.addEventListener('abort', onAbort, { once: true });
   try {
     if (signal.aborted) throw new InputOutputError(`the operation was broken off before ${address} was asked`);
     // A write that fails breaks the channel, and so the read, which then says why.
-    channel.write([encodeControl(request.type, request.body)]).catch(() => {});
+    channel.write(following ? [encodeControl(request.type, request.body, writeFlags.followed), following] : [encodeControl(request.type, request.body)]).catch(() => {});
     const frame = await readWithin(channel, clock, timeoutMs);
     const status = decodeStatus(frame);
     frame.release();

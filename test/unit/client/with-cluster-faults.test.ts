@@ -100,12 +100,16 @@ test('a put begins while a node of its first pipeline is dead and nobody knows i
   const client = cluster.client();
   await writeFile(client, '/before', patternBytes(1000));
   await cluster.nodes[1]!.kill();
-  for (let index = 0; index < 8; index++) {
-    const bytes = patternBytes(300_000 + index);
+  for (let index = 0; index < 12; index++) {
+    const bytes = patternBytes(index % 2 ? 300_000 + index : 1000 + index);
     const { degraded } = await writeFile(client, `/f${index}`, bytes);
     t.deepEqual(degraded, []);
     t.true((await readFile(client, `/f${index}`)).equals(bytes));
   }
+  // A small block was finalized on the nodes before the dead one, and then given up: nothing of it stays.
+  await cluster.waitFor((health) => health.blocks.underReplicated === 0 && health.blocks.pendingDeletion === 0 && health.datanodes.some((node) => node.state === 'dead'));
+  const live = [0, 2, 3].map((index) => cluster.nodes[index]!);
+  await waitUntil(async () => (await Promise.all(live.map((node) => node.replicaNames()))).flat().length === 13 * 3);
 });
 
 test('a node that was restarted is used again over new connections', async (t) => {
