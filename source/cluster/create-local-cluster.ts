@@ -6,7 +6,9 @@ import { type Clock, sleep } from '../base/clock.js';
 import { counted } from '../base/text.js';
 import type { ClusterHealth } from '../protocol/cluster-events.js';
 import { CancelledError, InputOutputError, InvalidArgumentError, StorageLockedError, UnavailableError } from '../protocol/errors.js';
+import { nodeDisk } from '../storage/node-disk.js';
 import { lockDirectory } from '../storage/store-lock.js';
+import { readIdentity } from '../storage/volume-identity.js';
 import { type ClusterState, readState, stateFilePath, writeState } from './cluster-state.js';
 import { type HealthProbe, probeHealth } from './health-probe.js';
 import { type LaunchedNode, launchNode, type NodeLaunch } from './launch-node.js';
@@ -247,13 +249,22 @@ class ProcessCluster implements LocalCluster {
     }
     onProgress?.(`starting ${node.name} on ${node.address}`);
     const { file, nameNode, dataDirectory } = this.#config;
-    // An empty data directory is taken into use; one that holds a name space is never formatted again.
-    const role = node.role === 'namenode' ? ['namenode', '--format'] : ['datanode', String(address.port)];
+    const role = node.role === 'datanode' ? ['datanode', String(address.port)] : ['namenode', ...((await this.#isInUse(state)) ? [] : ['--format'])];
     const args = [...role, ...(file === undefined ? [] : ['--config', file]), '--data-dir', dataDirectory, '--name-node', nameNode];
     const launched = await launchNode({ launch: this.#launch, args, directory: dataDirectory, logFile: node.logFile });
     state.processes.set(node.address, launched.identity);
     await writeState(this.#stateFile, state);
     return { node, launched, startedMs: this.#clock.monotonicMs() };
+  }
+
+  /** Some data node belongs to a cluster: a name node whose store is empty has lost it, and must not begin another. */
+  async #isInUse(state: ClusterState): Promise<boolean> {
+    for (const address of dataNodeAddresses(this.#config, state)) {
+      const { dataDirectory } = describeNode(this.#config, state, address);
+      const identity = await readIdentity(nodeDisk, dataDirectory).catch(() => 'damaged' as const);
+      if (identity === 'damaged' || (identity !== undefined && identity.clusterId !== null)) return true;
+    }
+    return false;
   }
 
   /** A node that somebody runs in the foreground, say. */

@@ -1,4 +1,5 @@
-import { readFileSync, statSync, truncateSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, statSync, truncateSync } from 'node:fs';
+import { join } from 'node:path';
 import { createServer } from 'node:net';
 import test from 'ava';
 import { identifyProcess } from '../../source/cluster/process-identity.js';
@@ -29,6 +30,22 @@ test('without a cluster a command ends with 2 and says what to type, and that wo
   t.regex(up.stdout, new RegExp(`\\ncluster up: name node ${cluster.config.nameNode}, 3 data nodes live\\n$`));
   t.deepEqual(await cluster.exec('ls /'), { code: 0, stdout: '', stderr: '' });
   t.is((await cluster.exec('cluster up')).stdout, `already up: name node ${cluster.config.nameNode}, 3 data nodes live\n`);
+});
+
+test('a name space that is lost is not replaced by a new one: up says so, and the old one put back still has the files', async (t) => {
+  const cluster = await RealCluster.create();
+  t.teardown(() => cluster.destroy());
+  t.is((await cluster.run(['--exec', 'put - /kept'], 'some bytes')).code, 0);
+  t.is((await cluster.exec('cluster down')).code, 0);
+  const folder = join(cluster.config.dataDirectory, 'namenode');
+  renameSync(folder, cluster.localPath('lost'));
+  const up = await cluster.exec('cluster up');
+  t.is(up.code, 1);
+  t.regex(up.stderr, /the name node is not formatted: its store is empty/);
+  rmSync(folder, { recursive: true, force: true });
+  renameSync(cluster.localPath('lost'), folder);
+  t.is((await cluster.exec('cluster up')).code, 0);
+  t.is((await cluster.exec('cat /kept')).stdout, 'some bytes');
 });
 
 test('nodes are killed, started, added, and all of them stopped; what was stored outlives it', async (t) => {
