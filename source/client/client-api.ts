@@ -107,7 +107,7 @@ export interface WriteProgress {
   sentBytes: number;
   /** Bytes of the file that every replica of their pipeline has written. */
   acknowledgedBytes: number;
-  /** Sum over replicas of the bytes that each has durably on disk; the whole is replication x length. */
+  /** Sum over replicas of the bytes that each has durably on disk (with durable_close off: has written); the whole is replication x length. */
   durableReplicaBytes: number;
   /** Copies wanted. */
   replication: number;

@@ -276,7 +276,8 @@ export class OutputStream implements FileWriter {
       },
       onAcknowledged: (entries: AckEntry[]) => {
         progress.acknowledgedBytes = this.#finishedBytes + queue.acknowledgedBytes;
-        this.#durableBytes = entries.reduce((sum, entry) => sum + entry.durableBytes, 0);
+        const { isDurable } = this.#file;
+        this.#durableBytes = entries.reduce((sum, entry) => sum + (isDurable ? entry.durableBytes : entry.receivedBytes), 0);
         progress.durableReplicaBytes = this.#finishedDurableBytes + this.#durableBytes;
         this.#report();
       },
