@@ -74,6 +74,9 @@ export interface BlockManagement {
   /** Data nodes that ever registered. */
   registeredDatanodeCount(): number;
 
+  /** Whether this is a data node of the cluster, alive or not. */
+  isRegistered(datanodeUuid: string): boolean;
+
   spaceStatus(): { capacityBytes: number; usedBytes: number; remainingBytes: number };
 
   /** A reader met bytes that did not match their checksums: the nodes are told to verify. Unknown blocks and replicas are ignored. */

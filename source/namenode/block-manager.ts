@@ -184,6 +184,10 @@ export class BlockManager implements BlockManagement {
     return this.#redundancy.datanodes.nodeCount;
   }
 
+  isRegistered(datanodeUuid: string): boolean {
+    return this.#redundancy.datanodes.find(datanodeUuid) !== undefined;
+  }
+
   spaceStatus(): { capacityBytes: number; usedBytes: number; remainingBytes: number } {
     const status = { capacityBytes: 0, usedBytes: 0, remainingBytes: 0 };
     for (const node of this.#redundancy.datanodes.nodes) {

@@ -123,8 +123,10 @@ export function checkWritten(scope: PlanScope, file: OpenFile, written: WrittenB
   if (last.isComplete && last.lengthBytes !== block.lengthBytes) {
     throw new InvalidArgumentError(`${blockName(block)} of ${describe(view, inode)} is complete with ${last.lengthBytes} bytes, not ${block.lengthBytes}`, { blockId: block.blockId });
   }
+  // Accepted before, by what was promised then: its writer can add no replica any more, repair does.
+  if (last.isComplete) return last;
   const needed = blocks.registeredDatanodeCount() === 1 ? 1 : Math.min(defaults.minReplication, inode.replication);
-  const found = new Set(replicas.map((replica) => replica.datanodeUuid)).size;
+  const found = new Set(replicas.map((replica) => replica.datanodeUuid).filter((uuid) => blocks.isRegistered(uuid))).size;
   if (found < needed) {
     throw new NotReplicatedYetError(
       `Not replicated yet: ${blockName(block)} of ${describe(view, inode)} is on ${found} of the ${needed} data nodes that it must be on before the file goes on`,

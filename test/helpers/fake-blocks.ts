@@ -16,11 +16,12 @@ export class FakeBlocks implements BlockManagement {
   readonly known = new Map<number, KnownBlock>();
   readonly log: string[] = [];
   readonly bad: unknown[] = [];
-  readonly #nodeCount: number;
+  /** Changes as nodes join. */
+  nodeCount: number;
   pending = 0;
 
   constructor(nodeCount: number) {
-    this.#nodeCount = nodeCount;
+    this.nodeCount = nodeCount;
   }
 
   chooseTargets(request: TargetRequest): ReplicaLocation[] {
@@ -82,7 +83,11 @@ export class FakeBlocks implements BlockManagement {
   }
 
   registeredDatanodeCount(): number {
-    return this.#nodeCount;
+    return this.nodeCount;
+  }
+
+  isRegistered(datanodeUuid: string): boolean {
+    return this.#nodes().some((node) => node.datanodeUuid === datanodeUuid);
   }
 
   spaceStatus() {
@@ -98,7 +103,7 @@ export class FakeBlocks implements BlockManagement {
   }
 
   #nodes(): ReplicaLocation[] {
-    return Array.from({ length: this.#nodeCount }, (_, index) => ({
+    return Array.from({ length: this.nodeCount }, (_, index) => ({
       datanodeUuid: `uuid-${index + 1}`,
       storageId: `storage-${index + 1}`,
       name: `dn${index + 1}`,

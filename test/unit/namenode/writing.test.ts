@@ -149,6 +149,20 @@ test('a rename during a write changes nothing for the writer', async (t) => {
   t.is(await root('fs.getFileInfo', { path: '/d/f' }), null);
 });
 
+test('a block that was finished on the only data node stays finished when another one joins', async (t) => {
+  const { root, harness } = await open({ registeredDatanodes: 1 });
+  const { file, block } = await root('fs.create', { ...create, path: '/f', withBlock: true });
+  const { inodeId } = file;
+  const previous = written(block!, 1000);
+  t.is(previous.replicas.length, 1);
+  const next = await root('fs.addBlock', { inodeId, previous, blockIndex: 1, excluded: [] });
+  harness.blocks.nodeCount = 2;
+  await root('fs.abandonBlock', { inodeId, block: next.block });
+  const again = await root('fs.addBlock', { inodeId, previous, blockIndex: 1, excluded: [] });
+  await t.throwsAsync(root('fs.complete', { inodeId, last: written(again, 5, 1) }), { instanceOf: NotReplicatedYetError });
+  t.is((await root('fs.complete', { inodeId, last: written(again, 5, 2) })).lengthBytes, 1005);
+});
+
 test('a block is finished only on as many data nodes as promised', async (t) => {
   const { root, harness } = await open();
   const { file, block } = await root('fs.create', { ...create, path: '/f', withBlock: true });
@@ -158,6 +172,8 @@ test('a block is finished only on as many data nodes as promised', async (t) => 
   await t.throwsAsync(root('fs.addBlock', { inodeId, previous: written(block!, 5, 1), blockIndex: 1, excluded: [] }), { instanceOf: NotReplicatedYetError });
   const twice = written(block!, 5, 1);
   await t.throwsAsync(root('fs.complete', { inodeId, last: { ...twice, replicas: [...twice.replicas, ...twice.replicas] } }), { instanceOf: NotReplicatedYetError });
+  const stranger = { ...twice, replicas: [...twice.replicas, { datanodeUuid: 'uuid-of-nobody', storageId: 'storage-1' }] };
+  await t.throwsAsync(root('fs.complete', { inodeId, last: stranger }), { instanceOf: NotReplicatedYetError, message });
   t.true((await root('fs.getFileInfo', { path: '/f' }))?.isUnderConstruction);
   t.is((await root('fs.complete', { inodeId, last: written(block!, 5, 2), callId: 8 })).lengthBytes, 5);
   const single = await root('fs.create', { ...create, path: '/one', replication: 1, withBlock: true });
