@@ -139,7 +139,8 @@ export class BlockMaintenance implements DatanodeListener {
     const index = map.indexOfNode(entry, node.number);
     if (index < 0) return;
     const replica = map.replica(entry, index);
-    if (replicaHas(replica, replicaFlags.deleting)) map.setReplica(entry, index, withoutFlags(replica, replicaFlags.deleting));
+    // One that is back meanwhile has orders of its new life, and the report that comes with it tells of the old ones.
+    if (!node.isAlive && replicaHas(replica, replicaFlags.deleting)) map.setReplica(entry, index, withoutFlags(replica, replicaFlags.deleting));
     redundancy.recheck(entry);
   }
 
