@@ -104,6 +104,7 @@ export class NameNodeLink {
         this.#noteAnswer();
         for (const wake of this.#registeredWaiters.splice(0)) wake();
         this.outbox.requestReport();
+        this.#tellQuarantined();
         await Promise.all([this.#sendHeartbeats(this.#session), this.#sendReports(this.#session)]);
       } catch (error) {
         if (signal.aborted) return;
@@ -140,6 +141,12 @@ export class NameNodeLink {
       blockReportIntervalMs: answer.blockReportIntervalMs,
       ended: new AbortController(),
     };
+  }
+
+  /** The name node keeps no list of what was put aside, and its block may have been deleted, or be whole again. */
+  #tellQuarantined(): void {
+    for (const { block, storageId } of this.#options.store.quarantinedReplicas())
+      this.outbox.add({ kind: 'corrupt', storageId, block, isQuarantined: true, reason: 'it was put aside earlier' });
   }
 
   /** Until the session ends. Throws only what is final. */

@@ -133,21 +133,25 @@ export class BlockRedundancy {
     return entries;
   }
 
-  /** Takes a block out of all counts, before it is removed from the map. */
+  /** Takes a block out of all counts, before it is removed from the map. What rotten bytes of it nodes have put aside they may delete. */
   forget(entry: number): void {
     this.queue.forget(entry);
-    this.#rotten.delete(this.map.blockId(entry));
+    this.#deleteQuarantined(entry);
   }
 
   /** What rotten bytes a node has put aside, it may delete now, unless a good replica has taken their place. */
   #noteWhole(entry: number): void {
+    const nodes = this.#deleteQuarantined(entry);
+    if (nodes) this.#replaced.push({ blockId: this.map.blockId(entry), nodes: nodes.map((node) => node.name) });
+  }
+
+  /** Answers the nodes that had rotten replicas. One that is away tells of what it has put aside when it is back. */
+  #deleteQuarantined(entry: number): DatanodeDescriptor[] | undefined {
     const blockId = this.map.blockId(entry);
-    const numbers = this.#rotten.get(blockId);
-    if (!numbers) return;
+    const nodes = this.#rotten.get(blockId)?.map((number) => this.datanodes.byNumber(number));
     this.#rotten.delete(blockId);
-    const nodes = numbers.map((number) => this.datanodes.byNumber(number));
-    for (const node of nodes) if (node.isAlive && this.map.indexOfNode(entry, node.number) < 0) node.invalidations.add(this.map.block(entry));
-    this.#replaced.push({ blockId, nodes: nodes.map((node) => node.name) });
+    for (const node of nodes ?? []) if (node.isAlive && this.map.indexOfNode(entry, node.number) < 0) node.invalidations.add(this.map.block(entry));
+    return nodes;
   }
 
   /** There is enough without them. If such a node comes back, its report brings its replicas back too. */

@@ -111,17 +111,18 @@ export class BlockReportMerge {
     }
   }
 
+  /** Whether what is not in the report may be taken away: not when some of what the node told of by itself lately is forgotten. */
+  canFinish(nowMs: number): boolean {
+    return this.#node.recentEvents.isComplete(nowMs);
+  }
+
   /**
    * Takes away what the report does not have, a part at a time: true once all is done. Kept: what a client confirmed and the node has not
    * yet, and what the node told of by itself lately: both may be younger than the report.
    */
-  finish(nowMs: number): boolean {
+  finish(): boolean {
     const node = this.#node;
     const { redundancy } = this.#parts;
-    if (!node.recentEvents.isComplete(nowMs)) {
-      node.isReportWanted = true;
-      return true;
-    }
     if (this.#finishedContainers >= node.entries.containerCount) return true;
     const { map } = redundancy;
     for (const entry of node.entries.entriesOf(this.#finishedContainers++)) {

@@ -118,6 +118,7 @@ export class DatanodeManager {
       throw new ClusterMismatchError(`the data node at ${address} belongs to cluster ${params.clusterId}, this is cluster ${this.#options.clusterId}; give it an empty data directory, or its own name node`);
     }
     this.#refuseSecondProcess(params, address);
+    this.#refuseTooManyStorages(params, address);
     const { record, epoch, isNew, replacedUuid } = await this.#registry.bind(params.datanodeUuid, address);
     // Others may have registered while this was being stored.
     this.#refuseSecondProcess(params, address);
@@ -217,6 +218,17 @@ export class DatanodeManager {
         throw new OverloadedError(`${address} is held by ${other.name}, which was alive a moment ago; once it has been silent for ${this.#options.staleNodeTimeoutMs} ms, a new node may take its place`);
       }
     }
+  }
+
+  /** Those of the past count, since replicas are known by their places among them. */
+  #refuseTooManyStorages(params: Registration, address: string): void {
+    const before = this.#byUuid.get(params.datanodeUuid)?.storages ?? [];
+    const ids = new Set([...before, ...params.storages].map(({ storageId }) => storageId));
+    if (ids.size <= maxStoragesPerNode) return;
+    const past = ids.size - params.storages.length;
+    throw new RegistrationRefusedError(
+      `the data node at ${address} has ${params.storages.length} storage directories${past > 0 ? `, and had ${past} others since the name node started` : ''}; more than ${maxStoragesPerNode} cannot be told apart: ${past > 0 ? 'restart the name node, then the data node' : 'give it fewer, or run another data node for the rest'}`,
+    );
   }
 
   #retire(node: DatanodeDescriptor, address: string): void {

@@ -3,7 +3,7 @@ import { counted } from '../base/text.js';
 import { blockName } from '../protocol/block.js';
 import { decodeReplicas } from '../protocol/block-report.js';
 import type { DatanodeProtocol } from '../protocol/datanode-protocol.js';
-import { InvalidArgumentError, PermissionDeniedError } from '../protocol/errors.js';
+import { InvalidArgumentError, PermissionDeniedError, UnregisteredNodeError } from '../protocol/errors.js';
 import type { CallContext, Handlers, ParamsOf } from '../protocol/method.js';
 import { maxStoragesPerNode, replicaFlags, withFlags, withoutFlags } from './block-map.js';
 import { BlockReportMerge, type ReportParts, takeReplica } from './block-report-merge.js';
@@ -131,7 +131,13 @@ export class DatanodeService implements Handlers<DatanodeProtocol> {
       this.#merges.delete(storage);
       return this.#askAgain(node);
     }
-    while (!merge.finish(this.#parts.clock.monotonicMs())) {
+    for (;;) {
+      if (!merge.canFinish(this.#parts.clock.monotonicMs())) {
+        storage.lastReportId = merge.reportId;
+        this.#merges.delete(storage);
+        return this.#askAgain(node);
+      }
+      if (merge.finish()) break;
       yield replicasPerPiece;
       if (isOver()) return;
     }
@@ -181,12 +187,18 @@ export class DatanodeService implements Handlers<DatanodeProtocol> {
       node.verifications.delete(block.blockId);
       const entry = map.find(block.blockId);
       if (entry < 0 || map.generationStamp(entry) !== block.generationStamp) {
-        if (isQuarantined) strangers.forget(node, block.blockId);
+        // Its file is gone, or a newer generation took its place: its bytes are of no use to anybody any more.
+        if (isQuarantined) strangers.note(node, block, 'stranger', this.#parts.clock.monotonicMs());
         continue;
       }
       const index = map.indexOfNode(entry, node.number);
-      if (index < 0) continue;
+      if (index < 0 && !isQuarantined) continue;
       redundancy.noteRotten(entry, node);
+      if (index < 0) {
+        // Put aside earlier: a node tells again when it registers.
+        redundancy.recheck(entry);
+        continue;
+      }
       if (isQuarantined) {
         node.recentEvents.note(block.blockId, false, this.#parts.clock.monotonicMs(), this.#parts.reportRaceMs);
         redundancy.removeReplica(entry, node);
@@ -222,7 +234,8 @@ export class DatanodeService implements Handlers<DatanodeProtocol> {
     if (index >= 0) return node.storages[index]!;
     node.updateStorages([{ storageId, capacityBytes: 0, usedBytes: 0, remainingBytes: 0, blockCount: 0, isFailed: false }], maxStoragesPerNode);
     const added = node.storages[node.storages.length - 1]!;
-    if (added.storageId !== storageId) throw new InvalidArgumentError(`${node.name} has more than ${maxStoragesPerNode} storages`);
+    // Its registration should have named it, and is refused if it does: said again and again, this message would never be taken.
+    if (added.storageId !== storageId) throw new UnregisteredNodeError(`${node.name} has more than ${maxStoragesPerNode} storages; register again`);
     return added;
   }
 }

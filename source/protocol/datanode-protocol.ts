@@ -51,7 +51,8 @@ export const datanodeProtocol = {
         host: Type.String({ minLength: 1, maxLength: 255 }),
         port: Type.Integer({ minimum: 1, maximum: 65535 }),
         softwareVersion: Type.String({ maxLength: 64 }),
-        storages: Type.Array(storageReportSchema, { maxItems: 64 }),
+        // More than a node may have, so that it is told that.
+        storages: Type.Array(storageReportSchema, { maxItems: 1024 }),
       },
       strict,
     ),

@@ -47,6 +47,8 @@ export interface BlockStore {
   finalizedReplicas(storageId: string): Iterable<Block>;
   /** Replicas being written that have no writer: of writers that died, or of before a restart. */
   abandonedReplicas(): Iterable<Block>;
+  /** Replicas that were put aside as rotten, of blocks of which there is nothing better here. */
+  quarantinedReplicas(): Iterable<{ block: Block; storageId: string }>;
   /** Removes a replica being written of exactly this generation if it has no writer. False if there is none. */
   discardAbandoned(block: Pick<Block, 'blockId' | 'generationStamp'>): Promise<boolean>;
   /**

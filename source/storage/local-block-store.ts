@@ -320,6 +320,10 @@ export class LocalBlockStore implements BlockStore, WriterHost {
     return this.#replicas.abandonedReplicas();
   }
 
+  quarantinedReplicas(): Iterable<{ block: Block; storageId: string }> {
+    return this.#replicas.quarantinedReplicas();
+  }
+
   discardAbandoned({ blockId, generationStamp }: Generation): Promise<boolean> {
     return this.#locks.run(blockId, async () => {
       const open = this.#replicas.beingWritten.get(blockId);

@@ -78,6 +78,12 @@ export class ReplicaMap {
     }
   }
 
+  *quarantinedReplicas(): Iterable<{ block: Block; storageId: string }> {
+    for (const { block, volume } of [...this.quarantined.values()]) {
+      if (!this.beingWritten.has(block.blockId) && !this.#index.get(block.blockId)) yield { block, storageId: volume.storageId };
+    }
+  }
+
   /** Where the replica of exactly this generation is now. ReplicaNotFoundError, StaleGenerationError. */
   readerTarget(block: Generation): Omit<ReaderTarget, 'disk'> {
     const { blockId, generationStamp } = block;

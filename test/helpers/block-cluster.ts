@@ -191,6 +191,8 @@ export class SimulatedDatanode {
   /** What is on its disk, and which of it is rotten. */
   readonly replicas = new Map<number, Block>();
   readonly rotten = new Set<number>();
+  /** Rotten ones that it has put aside. */
+  readonly quarantined = new Map<number, Block>();
   isRunning = false;
   /** Running, but its messages do not arrive. */
   isCutOff = false;
@@ -219,6 +221,7 @@ export class SimulatedDatanode {
     this.isRunning = true;
     await this.register();
     await this.report();
+    await this.tellQuarantined();
   }
 
   kill(): void {
@@ -232,6 +235,11 @@ export class SimulatedDatanode {
     );
     this.name = answer.name;
     this.epoch = answer.epoch;
+  }
+
+  async tellQuarantined(): Promise<void> {
+    const replicas = [...this.quarantined.values()].map((block) => ({ storageId: this.storageId, block, isQuarantined: true, reason: 'checksum of chunk 3' }));
+    if (replicas.length > 0) await this.#service['datanode.reportCorrupt']({ datanodeUuid: this.uuid, epoch: this.epoch, replicas }, datanodeContext);
   }
 
   async report(replicas: Iterable<Block> = this.replicas.values()): Promise<void> {
@@ -259,6 +267,7 @@ export class SimulatedDatanode {
   store(block: Block, options: { isReported?: boolean } = {}): void {
     this.replicas.set(block.blockId, block);
     this.rotten.delete(block.blockId);
+    this.quarantined.delete(block.blockId);
     if (options.isReported ?? true) this.tell('received', block);
   }
 
@@ -275,6 +284,7 @@ export class SimulatedDatanode {
       if (!(error instanceof UnregisteredNodeError)) throw error;
       await this.register();
       await this.report();
+      await this.tellQuarantined();
     }
   }
 
@@ -296,6 +306,7 @@ export class SimulatedDatanode {
     if (command.kind === 'register') {
       await this.register();
       await this.report();
+      await this.tellQuarantined();
     } else if (command.kind === 'blockReport') {
       await this.report();
     } else if (command.kind === 'replicate') {
@@ -309,6 +320,8 @@ export class SimulatedDatanode {
     } else if (command.kind === 'invalidate') {
       for (const block of command.blocks) {
         const replica = this.replicas.get(block.blockId);
+        const aside = this.quarantined.get(block.blockId);
+        if (aside && aside.generationStamp <= block.generationStamp) this.quarantined.delete(block.blockId);
         if (!replica) this.tell('deleted', block);
         if (!replica || replica.generationStamp > block.generationStamp) continue;
         this.#cluster.noteDeletion(this, replica);
@@ -323,14 +336,14 @@ export class SimulatedDatanode {
 
   /** Rotten ones are put aside: they are not among its replicas any more. */
   async #verify(block: Block): Promise<void> {
-    const sender = { datanodeUuid: this.uuid, epoch: this.epoch };
     if (!this.rotten.has(block.blockId)) {
-      await this.#service['datanode.reportIntact']({ ...sender, replicas: [{ storageId: this.storageId, block }] }, datanodeContext);
+      await this.#service['datanode.reportIntact']({ datanodeUuid: this.uuid, epoch: this.epoch, replicas: [{ storageId: this.storageId, block }] }, datanodeContext);
       return;
     }
     this.replicas.delete(block.blockId);
     this.rotten.delete(block.blockId);
-    await this.#service['datanode.reportCorrupt']({ ...sender, replicas: [{ storageId: this.storageId, block, isQuarantined: true, reason: 'checksum of chunk 3' }] }, datanodeContext);
+    this.quarantined.set(block.blockId, block);
+    await this.tellQuarantined();
   }
 }
 

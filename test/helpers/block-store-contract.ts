@@ -377,9 +377,11 @@ export function blockStoreContract(
       await t.throwsAsync(store.openReader(block), { instanceOf: ReplicaNotFoundError });
       const again = await reopen();
       t.is(again.getReplica(1)?.state, 'quarantined');
+      t.deepEqual([...again.quarantinedReplicas()].map((aside) => aside.block), [again.getReplica(1)!.block]);
       await put(again, 1, 9, bytes, { isTemporary: true });
       t.deepEqual(await readVerified(again, block), bytes);
       t.is(again.getReplica(1)?.state, 'finalized');
+      t.deepEqual([...again.quarantinedReplicas()], []);
     },
   );
 

@@ -60,6 +60,20 @@ test('a new node registers without a cluster, keeps the one that it is told, and
     });
   }));
 
+test('what a node has put aside as rotten it tells at each registration', (t) =>
+  withNode(async (_bench, node) => {
+    await put(node, 3);
+    await put(node, 1);
+    await node.store.quarantine({ blockId: 3, generationStamp: 9 }, 'rotten');
+    node.dataNode.start();
+    await until(() => node.nameNode.all('datanode.reportCorrupt').length === 1);
+    const { storageId } = node.location;
+    t.like(node.nameNode.all('datanode.reportCorrupt')[0], { epoch: 1, replicas: [{ storageId, block: { blockId: 3, generationStamp: 9 }, isQuarantined: true }] });
+    node.nameNode.commands.push({ kind: 'register' });
+    await until(() => node.nameNode.all('datanode.reportCorrupt').length === 2);
+    t.like(node.nameNode.all('datanode.reportCorrupt')[1], { epoch: 2 });
+  }));
+
 test('an empty node reports that it is empty', (t) =>
   withNode(async (_bench, node) => {
     node.dataNode.start();

@@ -130,3 +130,42 @@ test('what a node could not put aside is not served, and deleted once the block 
   t.false(cluster.locations(block).includes(bad.name), 'a report lists it, and does not make it good');
   await cluster.runUntil(() => cluster.holders(block).length === 3 && !bad.replicas.has(block.blockId));
 });
+
+test('what a node has put aside goes when its file is deleted', async (t) => {
+  const cluster = await BlockCluster.started(3);
+  const block = cluster.write();
+  await cluster.run(1000);
+  const [first] = cluster.nodes;
+  for (const node of cluster.nodes) node.ignores.add('replicate');
+  first!.rotten.add(block.blockId);
+  cluster.services.blocks.reportBadReplicas([{ block, datanodeUuid: first!.uuid, storageId: first!.storageId }]);
+  await cluster.runUntil(() => first!.quarantined.size === 1, 5000);
+  cluster.delete(block);
+  t.deepEqual([...first!.quarantined.keys()], [block.blockId]);
+  await cluster.runUntil(() => first!.quarantined.size === 0, 5000);
+});
+
+test('what a node has put aside goes though name node and data node have restarted: when its file is gone, or the block whole again', async (t) => {
+  const cluster = await BlockCluster.started(4, { strangerGraceMs: 60_000 });
+  const [deleted, kept] = [cluster.write(), cluster.write()];
+  await cluster.run(1000);
+  for (const node of cluster.nodes) node.ignores.add('replicate');
+  const first = cluster.nodes.find((node) => cluster.holders(deleted).includes(node) && cluster.holders(kept).includes(node))!;
+  for (const block of [deleted, kept]) {
+    first.rotten.add(block.blockId);
+    cluster.services.blocks.reportBadReplicas([{ block, datanodeUuid: first.uuid, storageId: first.storageId }]);
+  }
+  await cluster.runUntil(() => first.quarantined.size === 2, 5000);
+  first.kill();
+  cluster.delete(deleted);
+  for (const node of cluster.nodes) node.ignores.clear();
+  await cluster.runUntil(() => cluster.holders(kept).length === 3);
+  await cluster.restartNameNode();
+  await cluster.run(20_000);
+  await first.start();
+  t.is(first.quarantined.size, 2);
+  await cluster.run(5000);
+  t.deepEqual([...first.quarantined.keys()], [deleted.blockId], 'a block that nobody knows is left alone for a while');
+  await cluster.runUntil(() => first.quarantined.size === 0);
+  t.deepEqual(cluster.deletionsOfLastCopies, []);
+});

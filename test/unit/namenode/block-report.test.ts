@@ -198,3 +198,19 @@ test('a large report is taken in by and by: what changes meanwhile is neither lo
   await rests(node.report(blocks.filter((_, i) => i % 2 === 0)));
   t.is(cluster.services.health().datanodes[0]!.blockCount, count / 2 - 1, 'all that the second report lacks is gone, and the orphan is not counted');
 });
+
+test('a report that comes when more has happened than can be remembered does not pass for what the node has: another one is asked for', async (t) => {
+  const cluster = await BlockCluster.started(3);
+  const [block] = [cluster.write(), cluster.write()];
+  await cluster.run(1000);
+  const [node] = cluster.nodes;
+  await node!.register();
+  const known = cluster.services.datanodes.find(node!.uuid)!;
+  for (let i = 1; i <= 65_537; i++) node!.tell('deleted', { blockId: i, generationStamp: 1001, lengthBytes: 1 });
+  node!.replicas.delete(block.blockId);
+  await node!.report();
+  t.false(known.isReported);
+  t.true(cluster.locations(block).includes(node!.name), 'a report that may be older takes nothing away');
+  await cluster.runUntil(() => known.isReported, 200_000);
+  t.is(cluster.holders(block).length === 3, cluster.locations(block).includes(node!.name));
+});

@@ -136,3 +136,16 @@ test('one of several storages fails: only its replicas are lost', async (t) => {
   t.true(cluster.messages.some((message) => message.startsWith('dn1 lost its storage')));
   t.is(cluster.services.health().blocks.underReplicated, heldBefore.length - 1);
 });
+
+test('a node with more storages than can be told apart is refused when it registers, and nothing of it stays', async (t) => {
+  const cluster = await BlockCluster.started(1);
+  const storages = (count: number) => Array.from({ length: count }, (_, i) => ({ storageId: `s${i}`, capacityBytes: 1, usedBytes: 0, remainingBytes: 1, blockCount: 0, isFailed: false }));
+  const register = async (count: number) =>
+    cluster.services.datanodes.register({ datanodeUuid: 'many', clusterId: null, bootNonce: 'boot', host: '127.0.0.1', port: 9999, softwareVersion: '0.1.0', storages: storages(count) });
+  await t.throwsAsync(register(65), { instanceOf: RegistrationRefusedError, message: /127\.0\.0\.1:9999 has 65 storage directories; more than 64 cannot be told apart: give it fewer/ });
+  t.is(cluster.services.blocks.registeredDatanodeCount(), 1);
+  t.is((await register(64)).storages.length, 64);
+  const other = storages(1).map((storage) => ({ ...storage, storageId: 'replaced' }));
+  const replaced = cluster.services.datanodes.register({ datanodeUuid: 'many', clusterId: null, bootNonce: 'boot-2', host: '127.0.0.1', port: 9999, softwareVersion: '0.1.0', storages: other });
+  await t.throwsAsync(replaced, { instanceOf: RegistrationRefusedError, message: /and had 64 others since the name node started; .*restart the name node/ });
+});
