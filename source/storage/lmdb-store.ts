@@ -12,6 +12,7 @@ import { checkLmdbFiles } from './lmdb-check.js';
 import { maxKeyBytes } from './overlay.js';
 import { decodeRecord, encodeRecord } from './record.js';
 import { type DirectoryLock, lockDirectory } from './store-lock.js';
+import { syncAncestors } from './sync-ancestors.js';
 import { type StoreBackend, TransactionQueue } from './transaction-queue.js';
 
 export interface LmdbStoreOptions {
@@ -77,6 +78,7 @@ async function createStore(options: LmdbStoreOptions, lock: DirectoryLock): Prom
   }
   await rename(join(birthplace, 'data.mdb'), join(directory, 'data.mdb'));
   await syncDirectory(directory);
+  await syncAncestors(syncDirectory, directory);
   await rm(birthplace, { recursive: true });
 }
 

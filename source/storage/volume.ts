@@ -1,9 +1,10 @@
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import type { StorageReport } from '../protocol/datanode-protocol.js';
 import { StorageDamagedError } from '../protocol/errors.js';
 import { type Disk, type DiskLock, type DiskSpace, diskErrorCode, isAbsent } from './disk.js';
+import { syncAncestors } from './sync-ancestors.js';
 import { isUnused, readIdentity, type VolumeIdentity, writeIdentity } from './volume-identity.js';
 import { dataName, finalizedSubdirectory, metaName, replicaFolders } from './volume-layout.js';
 
@@ -75,7 +76,7 @@ export class Volume {
         }
         identity = newIdentity();
         await writeIdentity(disk, directory, identity);
-        await syncAncestors(disk, directory);
+        await syncAncestors((path) => disk.syncDirectory(path), directory);
       }
       for (const folder of Object.values(replicaFolders)) await disk.makeDirectory(join(directory, folder));
       await disk.syncDirectory(directory);
@@ -279,9 +280,4 @@ export class Volume {
     await this.#spaceReading;
     await this.#lock.release();
   }
-}
-
-/** A new directory is durable when its parents' entries are. Parents that may not be opened were there before. */
-async function syncAncestors(disk: Disk, directory: string): Promise<void> {
-  for (let path = directory; dirname(path) !== path; path = dirname(path)) await disk.syncDirectory(dirname(path)).catch(() => {});
 }
