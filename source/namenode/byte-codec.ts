@@ -6,6 +6,12 @@ export class ByteWriter {
   #bytes = Buffer.allocUnsafe(4096);
   #length = 0;
 
+  /** Every record begins here: what one that failed half-way left is not part of it. */
+  begin(): this {
+    this.#length = 0;
+    return this;
+  }
+
   byte(value: number): this {
     if (this.#length === this.#bytes.length) this.#grow(1);
     this.#bytes[this.#length++] = value;

@@ -28,7 +28,7 @@ const writer = new ByteWriter();
 /** u8 version, varint time, u8 1 if for a call: text client id, varint call id, two varints digest, answer; then the op */
 export function encodeEdit(record: EditRecord): Uint8Array {
   const { call } = record;
-  writer.byte(formatVersion).number(record.timeMs).boolean(call !== undefined);
+  writer.begin().byte(formatVersion).number(record.timeMs).boolean(call !== undefined);
   if (call) {
     writer.text(call.clientId).number(call.callId).number(call.digest[0]).number(call.digest[1]);
     encodeAnswer(writer, call.answer);

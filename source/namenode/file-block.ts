@@ -19,7 +19,7 @@ const writer = new ByteWriter();
 
 /** u8 version, u8 1 if complete; varints: block id, generation stamp, length, offset */
 export function encodeFileBlock(block: FileBlock): Uint8Array {
-  writer.byte(formatVersion).boolean(block.isComplete).number(block.blockId).number(block.generationStamp);
+  writer.begin().byte(formatVersion).boolean(block.isComplete).number(block.blockId).number(block.generationStamp);
   return writer.number(block.lengthBytes).number(block.offsetBytes).finish();
 }
 

@@ -13,7 +13,7 @@ const writer = new ByteWriter();
 
 /** text magic, varint version, text cluster id: the first two will never change */
 export function encodeFormat(format: Format): Uint8Array {
-  return writer.text(magic).number(format.version).text(format.clusterId).finish();
+  return writer.begin().text(magic).number(format.version).text(format.clusterId).finish();
 }
 
 /** Undefined if it is none of ours. Of another version only `version` is known. */

@@ -55,7 +55,7 @@ const writer = new ByteWriter();
 export function encodeInode(inode: Inode): Uint8Array {
   const isFile = inode.type === 'file';
   const bits = isFile ? (inode.isUnderConstruction ? flags.underConstruction : 0) | (inode.isTemporary ? flags.temporary : 0) : flags.directory;
-  writer.byte(formatVersion).byte(bits).number(inode.permission).number(inode.parentId);
+  writer.begin().byte(formatVersion).byte(bits).number(inode.permission).number(inode.parentId);
   writer.text(inode.name).text(inode.owner).text(inode.group).number(inode.modificationTimeMs).number(inode.accessTimeMs);
   if (isFile) writer.number(inode.replication).number(inode.blockSizeBytes).number(inode.lengthBytes).number(inode.blockCount);
   return writer.finish();
@@ -100,7 +100,7 @@ export interface EntryTarget {
 
 /** varint inode id, u8 1 for a directory */
 export function encodeEntry(target: EntryTarget): Uint8Array {
-  return writer.number(target.inodeId).boolean(target.isDirectory).finish();
+  return writer.begin().number(target.inodeId).boolean(target.isDirectory).finish();
 }
 
 export function decodeEntry(bytes: Uint8Array): EntryTarget {
@@ -110,7 +110,7 @@ export function decodeEntry(bytes: Uint8Array): EntryTarget {
 
 /** A record that is one number. */
 export function encodeId(id: number): Uint8Array {
-  return writer.number(id).finish();
+  return writer.begin().number(id).finish();
 }
 
 export function decodeId(bytes: Uint8Array): number {

@@ -17,7 +17,7 @@ const writer = new ByteWriter();
 
 /** u8 version, u8 1 if temporary, text client id, text address, varint block count */
 export function encodeLease(lease: LeaseRecord): Uint8Array {
-  return writer.byte(formatVersion).boolean(lease.isTemporary).text(lease.clientId).text(lease.clientAddress).number(lease.blockCount).finish();
+  return writer.begin().byte(formatVersion).boolean(lease.isTemporary).text(lease.clientId).text(lease.clientAddress).number(lease.blockCount).finish();
 }
 
 export function decodeLease(bytes: Uint8Array): LeaseRecord {

@@ -4,6 +4,7 @@ import { ByteReader, ByteWriter } from '../../../source/namenode/byte-codec.js';
 import { decodeEdit, encodeEdit, type EditRecord } from '../../../source/namenode/edit-record.js';
 import { decodeFormat, encodeFormat } from '../../../source/namenode/format.js';
 import { decodeInode, encodeInode, type Inode } from '../../../source/namenode/inode.js';
+import { encodeLease } from '../../../source/namenode/lease-record.js';
 import { DirectoryNotEmptyError } from '../../../source/protocol/errors.js';
 
 const safeInteger = fc.nat({ max: Number.MAX_SAFE_INTEGER });
@@ -87,4 +88,10 @@ test('the format tells its version whatever else a later one may hold', (t) => {
   t.deepEqual(decodeFormat(encodeFormat({ version: 1, clusterId: 'CID-1' })), { version: 1, clusterId: 'CID-1' });
   t.is(decodeFormat(encodeFormat({ version: 77, clusterId: '' }))?.version, 77);
   t.is(decodeFormat(Buffer.from('something else')), undefined);
+});
+
+test('a record that could not be encoded leaves nothing in the one after it', (t) => {
+  const whole = encodeLease({ clientId: 'client', clientAddress: 'host:1', isTemporary: true, blockCount: 5 });
+  t.throws(() => encodeLease({ clientId: 'client', clientAddress: undefined as unknown as string, isTemporary: true, blockCount: 5 }));
+  t.deepEqual(encodeLease({ clientId: 'client', clientAddress: 'host:1', isTemporary: true, blockCount: 5 }), whole);
 });
