@@ -3,8 +3,8 @@ import type { Logger } from '../base/log.js';
 import type { Random } from '../base/random.js';
 import { blockName, type LocatedBlock, type ReplicaLocation } from '../protocol/block.js';
 import { BlockMissingError, ChecksumError, UnavailableError } from '../protocol/errors.js';
+import { RefusedError } from '../transport/block-operation.js';
 import { cancelledError } from './cancellation.js';
-import { RefusalError } from './data-exchange.js';
 import type { FileBlocks } from './file-blocks.js';
 import { messageOf } from './pipeline.js';
 import { type Piece, ReplicaReader } from './replica-reader.js';
@@ -113,7 +113,7 @@ export class BlockReader {
     if (error instanceof ChecksumError) {
       const bad = { block: this.#located.block, datanodeUuid: replica.datanodeUuid, storageId: replica.storageId };
       nameNode.call('block.reportBadReplicas', { replicas: [bad] }).catch((failure: unknown) => log.warn(`could not report a bad replica of ${blockName(bad.block)}: ${messageOf(failure)}`));
-    } else if (error instanceof UnavailableError || !(error instanceof RefusalError)) {
+    } else if (error instanceof UnavailableError || !(error instanceof RefusedError)) {
       unreachable.add(replica.datanodeUuid);
     }
   }

@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.js';
 import type { ReplicaLocation } from '../protocol/block.js';
 import { type AckEntry, type AckStatus, type BlockChannel, type BlockChannelConnector, decodeAck, frameTypes, type WriteRequest } from '../protocol/block-stream.js';
 import { InputOutputError } from '../protocol/errors.js';
-import { openOperation, RefusalError } from './data-exchange.js';
+import { openOperation, RefusedError } from '../transport/block-operation.js';
 import type { Packet } from './packet.js';
 import type { PacketQueue } from './packet-queue.js';
 import { SilenceWatch, type SuspectFinder } from './silence-watch.js';
@@ -94,7 +94,7 @@ export class Pipeline {
       return new Pipeline(context, channel, targets, packet);
     } catch (error) {
       if (failure) throw failure;
-      if (error instanceof RefusalError) {
+      if (error instanceof RefusedError) {
         const index = targets.findIndex((target) => target.datanodeUuid === error.badDatanode);
         throw new PipelineFailure(Math.max(0, index), `refused the block: ${error.message}`);
       }

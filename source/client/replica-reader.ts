@@ -3,7 +3,7 @@ import type { Clock } from '../base/clock.js';
 import { blockName, type LocatedBlock, type ReplicaLocation } from '../protocol/block.js';
 import { type BlockChannel, type BlockChannelConnector, decodePacketHeader, type Frame, frameTypes, packetChecksums, packetData, type PacketHeader } from '../protocol/block-stream.js';
 import { ChecksumError, InputOutputError } from '../protocol/errors.js';
-import { type AcceptedStatus, openOperation, readFrame } from './data-exchange.js';
+import { type AcceptedStatus, openOperation, readFrame } from '../transport/block-operation.js';
 
 /** Verified bytes in the buffer that they came in: valid until `release`. */
 export interface Piece {

@@ -24,7 +24,8 @@ import {
 } from '../protocol/errors.js';
 import type { ReplicaWriter } from '../storage/block-store.js';
 import { findBadChunk } from '../storage/replica-meta.js';
-import { acceptance, drain, drainMs, openOperation, readWithin, refusal, RefusedError } from './channel-operation.js';
+import { openOperation, readFrame, RefusedError } from '../transport/block-operation.js';
+import { acceptance, drain, drainMs, refusal } from './channel-operation.js';
 import type { NodeContext } from './node-context.js';
 
 /** Packets whose bytes are held: being written here, or forwarded. */
@@ -180,15 +181,16 @@ export class BlockReceiver {
     if (!next) return undefined;
     const body: WriteRequest = { ...this.#request, storageId: next.storageId, downstream: rest };
     const { connector, clock } = this.#node;
-    return openOperation(
+    const { channel } = await openOperation(
       connector,
       next.address,
       { type: frameTypes.write, body },
-      { clock, timeoutMs: this.#downstreamTimeoutMs(), signal: this.#abort.signal, following },
+      { clock, limitMs: this.#downstreamLimitMs(), signal: this.#abort.signal, following: following && { frame: following } },
     );
+    return channel;
   }
 
-  #downstreamTimeoutMs(): number {
+  #downstreamLimitMs(): number {
     return this.#node.downstreamTimeoutMs + this.#node.hopTimeoutMs * this.#request.downstream.length;
   }
 
@@ -314,7 +316,7 @@ export class BlockReceiver {
   async #readAck(downstream: BlockChannel, packet: PendingPacket): Promise<AckEntry[]> {
     const [next] = this.#request.downstream;
     try {
-      const frame = await readWithin(downstream, this.#node.clock, this.#downstreamTimeoutMs());
+      const frame = await readFrame(downstream, this.#node.clock, this.#downstreamLimitMs());
       const ack = frame.type === frameTypes.ack ? decodeAck(frame.body) : undefined;
       frame.release();
       if (!ack || ack.entries.length === 0) throw new InputOutputError('it sent something that is no acknowledgement');

@@ -4,7 +4,7 @@ import { type BlockChannel, decodeAck, frameTypes, type WriteRequest } from '../
 import { ChecksumError, InputOutputError } from '../protocol/errors.js';
 import type { ReplicaReader } from '../storage/block-store.js';
 import { findBadChunk } from '../storage/replica-meta.js';
-import { openOperation, readWithin } from './channel-operation.js';
+import { openOperation, readFrame } from '../transport/block-operation.js';
 import type { NodeContext } from './node-context.js';
 import { packetDataBytes, packetFrameBytes, readPacket } from './packet-reader.js';
 
@@ -101,18 +101,19 @@ class ReplicaCopy {
       isFinal,
     };
     try {
-      return await openOperation(
+      const { channel } = await openOperation(
         this.#node.connector,
         this.#target.address,
         { type: frameTypes.write, body },
-        { clock: this.#node.clock, timeoutMs: this.#timeoutMs(), signal },
+        { clock: this.#node.clock, limitMs: this.#limitMs(), signal },
       );
+      return channel;
     } catch (error) {
       throw new CopyTargetError(this.#target, error);
     }
   }
 
-  #timeoutMs(): number {
+  #limitMs(): number {
     return this.#node.downstreamTimeoutMs + this.#node.hopTimeoutMs * this.#order.targets.length;
   }
 
@@ -189,7 +190,7 @@ class ReplicaCopy {
   async #readAcks(channel: BlockChannel): Promise<void> {
     try {
       for (let isDone = false; !isDone;) {
-        const frame = await readWithin(channel, this.#node.clock, this.#timeoutMs());
+        const frame = await readFrame(channel, this.#node.clock, this.#limitMs());
         const ack = frame.type === frameTypes.ack ? decodeAck(frame.body) : undefined;
         frame.release();
         const packet = this.#unacknowledged[0];

@@ -1,7 +1,8 @@
 import { blockName } from '../protocol/block.js';
 import type { BlockChannel, TransferRequest } from '../protocol/block-stream.js';
 import { ChecksumError, InputOutputError } from '../protocol/errors.js';
-import { acceptance, refusal, RefusedError } from './channel-operation.js';
+import { RefusedError } from '../transport/block-operation.js';
+import { acceptance, refusal } from './channel-operation.js';
 import type { NodeContext } from './node-context.js';
 import { copyReplica, CopyTargetError } from './replica-copier.js';
 

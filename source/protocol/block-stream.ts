@@ -166,8 +166,11 @@ export interface BlockChannel {
 
 /** Opens channels. The hello was sent, and the other's is read and checked by the first read: ClusterMismatchError, VersionMismatchError. */
 export interface BlockChannelConnector {
-  /** UnavailableError if nothing answers within the connect limit. May hand out a pooled channel whose last operation ended in good order. */
-  connect(address: string, options?: { signal?: AbortSignal }): Promise<BlockChannel>;
+  /**
+   * UnavailableError if nothing answers within the connect limit. May hand out a pooled channel whose last operation ended in good order,
+   * unless `isFresh`.
+   */
+  connect(address: string, options?: { signal?: AbortSignal; isFresh?: boolean }): Promise<BlockChannel>;
   /** Gives a channel whose operation has ended in good order back for the next one. */
   release(channel: BlockChannel): void;
   close(): void;

@@ -31,8 +31,8 @@ export interface BlockChannelConnectorOptions {
  *
  * A pooled channel that the other side closes is dropped as soon as that is seen. If it happens in the moment of its next use, the
  * first write or read of that use rejects with UnavailableError ("had closed the pooled block stream"), never with null and never with
- * InputOutputError: nothing has been answered, so the caller connects once more and repeats the request. A second connect to
- * the same address may hand out another pooled channel; each try removes one, and a fresh one follows at last.
+ * InputOutputError: nothing has been answered, so the caller connects once more, to a fresh channel, and repeats the request
+ * (block-operation.ts).
  */
 export function createBlockChannelConnector(options: BlockChannelConnectorOptions): BlockChannelConnector {
   return new TcpBlockChannelConnector(options);
@@ -59,11 +59,11 @@ class TcpBlockChannelConnector implements BlockChannelConnector {
     this.#poolIdleMs = options.poolIdleMs ?? 30_000;
   }
 
-  async connect(address: string, options: { signal?: AbortSignal } = {}): Promise<BlockChannel> {
+  async connect(address: string, options: { signal?: AbortSignal; isFresh?: boolean } = {}): Promise<BlockChannel> {
     options.signal?.throwIfAborted();
     if (this.#isClosed) throw new UnavailableError(`the block channels of this process were closed; ${address} was not asked`);
     // The one used last is the least likely to have been closed.
-    const parked = this.#parked.get(address)?.pop();
+    const parked = options.isFresh ? undefined : this.#parked.get(address)?.pop();
     if (!parked) return this.#connect(address, options.signal);
     parked.channel.unpark();
     return parked.channel;

@@ -131,6 +131,16 @@ for (const how of ['end', 'destroy'] as const) {
   });
 }
 
+withNode('who asks for a fresh channel gets none of the pool', async (t, { listener, connector }) => {
+  const first = await connector.connect(listener.address);
+  await roundTrip(first);
+  connector.release(first);
+  const fresh = await connector.connect(listener.address, { isFresh: true });
+  t.not(fresh, first);
+  await roundTrip(fresh);
+  t.is(await connector.connect(listener.address), first);
+});
+
 withNode('a channel in the middle of an operation is not kept', async (t, { listener, connector }) => {
   const channel = await connector.connect(listener.address);
   await channel.write([patternFrame(10), patternFrame(10)]);
