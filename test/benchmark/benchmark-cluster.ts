@@ -4,8 +4,12 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { DfsClient } from '../../source/client/client-api.js';
 import type { LocalCluster } from '../../source/cluster/local-cluster.js';
+import { systemRandom } from '../../source/base/random.js';
 import { connect, localCluster } from '../../source/compose.js';
 import { loadConfig } from '../../source/config.js';
+import { copyFile } from '../../source/filesystem/copy-file.js';
+import { createDfsFileSystem } from '../../source/filesystem/dfs-file-system.js';
+import { createLocalFileSystem } from '../../source/filesystem/local-file-system.js';
 import { freePorts } from '../helpers/free-ports.js';
 import { cpuSecondsOf, type Sample, timed } from './measure.js';
 
@@ -15,6 +19,7 @@ export class BenchmarkCluster {
   readonly #cluster: LocalCluster;
   readonly #configFile: string;
   readonly #entry: string;
+  readonly #local = createLocalFileSystem({ random: systemRandom });
   /** CPU seconds of the one-shot commands that have ended. */
   #endedCpuSeconds = 0;
   #pids: number[] = [];
@@ -67,6 +72,16 @@ export class BenchmarkCluster {
     const seconds = await timed(work);
     const used = process.cpuUsage(own);
     return { seconds, cpuSeconds: cpuSecondsOf(this.#pids) + this.#endedCpuSeconds - before + (used.user + used.system) / 1e6 };
+  }
+
+  /** What `put` does, in this process. */
+  async put(localPath: string, path: string): Promise<void> {
+    await copyFile({ fileSystem: this.#local, path: localPath }, { fileSystem: createDfsFileSystem(this.client), path }, { overwrite: true });
+  }
+
+  /** What `get` does, in this process. */
+  async get(path: string, localPath: string): Promise<void> {
+    await copyFile({ fileSystem: createDfsFileSystem(this.client), path }, { fileSystem: this.#local, path: localPath }, { overwrite: true });
   }
 
   async writeAll(path: string, content: Uint8Array): Promise<void> {

@@ -61,7 +61,7 @@ export const rows: Row[] = [
     warmBytes: ({ largeBytes }) => 4 * largeBytes,
     contestants: (bench) => [
       limitOf('cp', bench, () => command('cp', [bench.largeFile, join(bench.folder, 'copy0')])),
-      withLargeFile(bench, (round) => bench.durable.run(['--exec', `get -f /benchmark/large '${join(bench.folder, `got${round}`)}'`]), (round) => rmSync(join(bench.folder, `got${round}`), { force: true })),
+      withLargeFile(bench, (round) => bench.durable.get('/benchmark/large', join(bench.folder, `got${round}`)), (round) => rmSync(join(bench.folder, `got${round}`), { force: true })),
       ...hdfsLarge(bench, (round) => `get /benchmark/large ${join(bench.folder, `got-hdfs${round}`)}`, (round) => rmSync(join(bench.folder, `got-hdfs${round}`), { force: true })),
     ],
   },
@@ -154,11 +154,11 @@ function threeCopies({ largeFile, folder }: Bench, extra: string[]): Promise<unk
   return Promise.all([0, 1, 2].map((i) => command('dd', [`if=${largeFile}`, `of=${join(folder, `copy${i}`)}`, 'bs=128k', 'status=none', ...extra])));
 }
 
-/** The product's whole command as its own process, as a user would run it. */
+/** In an open client, as the peer's. */
 function putOf(cluster: BenchmarkCluster, { largeFile }: Bench): Contestant {
   return {
     name: 'dfsh',
-    run: (round) => cluster.sample(() => cluster.run(['--exec', `put '${largeFile}' /put${round}`])),
+    run: (round) => cluster.sample(() => cluster.put(largeFile, `/put${round}`)),
     after: async (round) => {
       await cluster.client.delete(`/put${round}`);
       await cluster.settled();
