@@ -132,7 +132,7 @@ export class BlockWriter {
 
   #create(): Promise<Pipeline> {
     const { chunkBytes, isDurable } = this.#file;
-    return Pipeline.open(this.#pipelineContext(), this.#targets, { stage: 'create', block: this.#block, token: this.#token, chunkBytes, isDurable, keepBytes: 0, isFinal: true }, this.#queue);
+    return Pipeline.open(this.#pipelineContext(), this.#targets, { stage: 'create', block: this.#block, token: this.#token, chunkBytes, isDurable, keepBytes: 0, isFinal: true });
   }
 
   /** A pipeline of a new generation from the survivors, each cut to the `keptBytes` that all acknowledged. */
@@ -143,7 +143,7 @@ export class BlockWriter {
     const { generationStamp, token } = await nameNode.call('fs.updateBlockForPipeline', { inodeId, block: previous }, { signal });
     const block = { ...previous, generationStamp };
     const request = { stage: 'recover', block, token, chunkBytes, isDurable, keepBytes: keptBytes, previousGenerationStamp: previous.generationStamp, isFinal: true } as const;
-    const pipeline = await Pipeline.open(this.#pipelineContext(), this.#targets, request, this.#queue);
+    const pipeline = await Pipeline.open(this.#pipelineContext(), this.#targets, request);
     try {
       await nameNode.call('fs.updatePipeline', { inodeId, previous, written: { block, replicas: this.#targets.map(replicaOf) } }, { signal });
     } catch (error) {

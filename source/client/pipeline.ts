@@ -33,9 +33,6 @@ export interface PipelineListener {
   onAcknowledged(entries: AckEntry[]): void;
 }
 
-/** Fits in the buffers of a socket that nobody reads. */
-const smallFrameBytes = 72 * 1024;
-
 const reasons: Record<Exclude<AckStatus, 'ok'>, string> = {
   error: 'could not write the block',
   checksum: 'got bytes that do not match their checksum',
@@ -51,24 +48,16 @@ export class Pipeline {
   readonly #context: PipelineContext;
   readonly #channel: BlockChannel;
   readonly #targets: readonly ReplicaLocation[];
-  /** Sent with the request. */
-  readonly #sent: Packet | undefined;
   #failure: PipelineFailure | undefined;
 
-  private constructor(context: PipelineContext, channel: BlockChannel, targets: readonly ReplicaLocation[], sent: Packet | undefined) {
+  private constructor(context: PipelineContext, channel: BlockChannel, targets: readonly ReplicaLocation[]) {
     this.#context = context;
     this.#channel = channel;
     this.#targets = targets;
-    this.#sent = sent;
   }
 
-  /**
-   * Resolves when every node of the pipeline is ready for packets. `only`: all that there is to send: small, so it goes out with the
-   * request, and a round trip is saved for each small file.
-   */
-  static async open(context: PipelineContext, targets: readonly ReplicaLocation[], request: Omit<WriteRequest, 'storageId' | 'downstream'>, queue: PacketQueue): Promise<Pipeline> {
-    const only = request.stage === 'create' ? queue.only : undefined;
-    const packet = only && only.frame.length <= smallFrameBytes ? only : undefined;
+  /** Resolves when every node of the pipeline is ready for packets. */
+  static async open(context: PipelineContext, targets: readonly ReplicaLocation[], request: Omit<WriteRequest, 'storageId' | 'downstream'>): Promise<Pipeline> {
     const first = targets[0]!;
     let opening: BlockChannel | undefined;
     let failure: PipelineFailure | undefined;
@@ -89,9 +78,8 @@ export class Pipeline {
           opening = channel;
           watch.heard();
         },
-        following: packet && { frame: packet.frame, onBegin: () => void packet.pendingWrites++, onEnd: () => queue.writeEnded(packet) },
       });
-      return new Pipeline(context, channel, targets, packet);
+      return new Pipeline(context, channel, targets);
     } catch (error) {
       if (failure) throw failure;
       if (error instanceof RefusedError) {
@@ -116,10 +104,7 @@ export class Pipeline {
     this.#context.signal.addEventListener('abort', onAbort, { once: true });
     const pump = () => {
       if (!queue.hasUnacknowledged) watch.heard();
-      for (let packet = queue.next(); packet; packet = queue.next()) {
-        if (packet === this.#sent) listener.onSent(packet.endInBlock);
-        else this.#send(packet, queue, listener);
-      }
+      for (let packet = queue.next(); packet; packet = queue.next()) this.#send(packet, queue, listener);
     };
     try {
       if (this.#context.signal.aborted) onAbort();

@@ -54,9 +54,6 @@ export class BlockReceiver {
   readonly #node: NodeContext;
   readonly #channel: BlockChannel;
   readonly #request: WriteRequest;
-  readonly #isFollowed: boolean;
-  /** The packet that came along with the request, until it is taken. */
-  #first: Frame | undefined;
   readonly #abort = new AbortController();
   #writer!: ReplicaWriter;
   #downstream: BlockChannel | undefined;
@@ -71,11 +68,10 @@ export class BlockReceiver {
   /** Wakes whoever waits for room, or for a packet to acknowledge. */
   #wake: (() => void)[] = [];
 
-  constructor(node: NodeContext, channel: BlockChannel, request: WriteRequest, options: { isFollowed: boolean }) {
+  constructor(node: NodeContext, channel: BlockChannel, request: WriteRequest) {
     this.#node = node;
     this.#channel = channel;
     this.#request = request;
-    this.#isFollowed = options.isFollowed;
   }
 
   /** Breaks the operation off, from outside. */
@@ -87,15 +83,7 @@ export class BlockReceiver {
 
   /** True if the operation ended in good order: the channel takes the next one. */
   async run(): Promise<boolean> {
-    if (this.#isFollowed) {
-      const first = await this.#channel.read();
-      if (!first) return false;
-      this.#first = first;
-    }
-    if (!(await this.#setUp())) {
-      this.#first?.release();
-      return !this.#channel.isDestroyed;
-    }
+    if (!(await this.#setUp())) return !this.#channel.isDestroyed;
     let isDone = false;
     try {
       const responding = this.#respond();
@@ -117,17 +105,8 @@ export class BlockReceiver {
 
   async #setUp(): Promise<boolean> {
     const { downstream, stage } = this.#request;
-    const early = this.#earlyPacket();
-    const opening = this.#openDownstream(early?.frame.raw);
-    opening.catch(() => {});
-    const [writer] = await Promise.allSettled([this.#openWriter()]);
+    const [writer, next] = await Promise.allSettled([this.#openWriter(), this.#openDownstream()]);
     if (writer.status === 'fulfilled') this.#writer = writer.value;
-    // A packet that came along is written here while the nodes behind get ready, and it too.
-    if (writer.status === 'fulfilled' && early) {
-      this.#first = undefined;
-      this.#take(early.frame, early.header, opening);
-    }
-    const [next] = await Promise.allSettled([opening]);
     if (next.status === 'fulfilled') this.#downstream = next.value;
     if (writer.status === 'fulfilled' && next.status === 'fulfilled') {
       this.#writer.onRevoked(() => this.#revoke());
@@ -166,17 +145,7 @@ export class BlockReceiver {
     }
   }
 
-  /** The packet that came along with the request, if it is good: then it goes on in the same way. */
-  #earlyPacket(): { frame: Frame; header: PacketHeader } | undefined {
-    const frame = this.#first;
-    if (frame?.type !== frameTypes.packet || this.#request.stage !== 'create') return undefined;
-    const header = decodePacketHeader(frame);
-    if (header?.offsetInBlock !== 0) return undefined;
-    if (findBadChunk(packetData(frame.body, header), packetChecksums(frame.body, header), header.chunkBytes) >= 0) return undefined;
-    return { frame, header };
-  }
-
-  async #openDownstream(following: Buffer | undefined): Promise<BlockChannel | undefined> {
+  async #openDownstream(): Promise<BlockChannel | undefined> {
     const [next, ...rest] = this.#request.downstream;
     if (!next) return undefined;
     const body: WriteRequest = { ...this.#request, storageId: next.storageId, downstream: rest };
@@ -185,7 +154,7 @@ export class BlockReceiver {
       connector,
       next.address,
       { type: frameTypes.write, body },
-      { clock, limitMs: this.#downstreamLimitMs(), signal: this.#abort.signal, following: following && { frame: following } },
+      { clock, limitMs: this.#downstreamLimitMs(), signal: this.#abort.signal },
     );
     return channel;
   }
@@ -200,8 +169,7 @@ export class BlockReceiver {
       while (!this.#isOver && !this.#hasRoom()) await this.#woken();
       let frame: Frame | null;
       try {
-        frame = this.#first ?? (await this.#channel.read());
-        this.#first = undefined;
+        frame = await this.#channel.read();
       } catch (error) {
         return this.#senderLost(error);
       }

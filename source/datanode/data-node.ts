@@ -3,7 +3,7 @@ import { repeat } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import type { Random } from '../base/random.js';
 import { type Block, blockName } from '../protocol/block.js';
-import { type BlockChannel, type BlockChannelConnector, type Frame, frameTypes, writeFlags } from '../protocol/block-stream.js';
+import { type BlockChannel, type BlockChannelConnector, type Frame, frameTypes } from '../protocol/block-stream.js';
 import type { DatanodeProtocol, DatanodeServiceProtocol } from '../protocol/datanode-protocol.js';
 import { ChecksumError, InputOutputError, OverloadedError } from '../protocol/errors.js';
 import type { Identity } from '../protocol/hello.js';
@@ -224,7 +224,7 @@ export class DataNode {
   #createOperation(channel: BlockChannel, frame: Frame): Operation {
     switch (frame.type) {
       case frameTypes.write:
-        return counted(this.#counters, 'activeWrites', new BlockReceiver(this.#node, channel, parseWrite(frame), { isFollowed: (frame.flags & writeFlags.followed) !== 0 }));
+        return counted(this.#counters, 'activeWrites', new BlockReceiver(this.#node, channel, parseWrite(frame)));
       case frameTypes.read:
         return counted(this.#counters, 'activeReads', new BlockSender(this.#node, channel, parseRead(frame)));
       case frameTypes.transfer:

@@ -49,7 +49,6 @@ const ackEntryBytes = 17;
 
 export const frameTypes = { hello: 1, status: 2, write: 3, read: 4, packet: 5, ack: 6, transfer: 7 } as const;
 export const packetFlags = { last: 1, sync: 2 } as const;
-export const writeFlags = { followed: 1 } as const;
 
 /** What fits in a frame; a larger one closes the channel. 4 MiB of data and its checksums and then some. */
 export const maxFrameBodyBytes = 5 * 1024 * 1024;
@@ -184,10 +183,10 @@ export function encodePrefix(target: Buffer, type: number, flags: number, bodyLe
 }
 
 /** A frame whose body is the JSON of `message`. */
-export function encodeControl(type: number, message: object, flags = 0): Buffer {
+export function encodeControl(type: number, message: object): Buffer {
   const body = Buffer.from(JSON.stringify(message));
   const frame = Buffer.allocUnsafe(framePrefixBytes + body.length);
-  encodePrefix(frame, type, flags, body.length);
+  encodePrefix(frame, type, 0, body.length);
   body.copy(frame, framePrefixBytes);
   return frame;
 }

@@ -1,5 +1,5 @@
 import type { Clock } from '../base/clock.js';
-import { type BlockChannel, type BlockChannelConnector, encodeControl, type Frame, frameTypes, type ReadRequest, type StatusMessage, type TransferRequest, writeFlags, type WriteRequest } from '../protocol/block-stream.js';
+import { type BlockChannel, type BlockChannelConnector, encodeControl, type Frame, frameTypes, type ReadRequest, type StatusMessage, type TransferRequest, type WriteRequest } from '../protocol/block-stream.js';
 import { fromWireError, InputOutputError, UnavailableError, type WireError } from '../protocol/errors.js';
 
 export type BlockRequest = { type: typeof frameTypes.write; body: WriteRequest } | { type: typeof frameTypes.read; body: ReadRequest } | { type: typeof frameTypes.transfer; body: TransferRequest };
@@ -27,11 +27,6 @@ export interface BlockOperationOptions {
   signal?: AbortSignal | undefined;
   /** Told of the channel before anything is sent. */
   onChannel?: ((channel: BlockChannel) => void) | undefined;
-  /**
-   * A packet that goes out with a WRITE, before it is accepted: small enough to lie in the socket if it is not. To be kept until the operation
-   * is accepted or not; each try begins and ends with a call.
-   */
-  following?: { frame: Uint8Array; onBegin?(): void; onEnd?(): void } | undefined;
 }
 
 /**
@@ -55,19 +50,14 @@ export async function openOperation(connector: BlockChannelConnector, address: s
 }
 
 async function exchange(channel: BlockChannel, address: string, request: BlockRequest, options: BlockOperationOptions): Promise<AcceptedStatus> {
-  const { clock, limitMs, signal, onChannel, following } = options;
+  const { clock, limitMs, signal, onChannel } = options;
   const onAbort = () => channel.destroy();
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
     if (signal?.aborted) throw new InputOutputError(`the operation was broken off before ${address} was asked`);
     onChannel?.(channel);
-    const control = encodeControl(request.type, request.body, following ? writeFlags.followed : 0);
-    following?.onBegin?.();
     // A failing write breaks the channel, and so the read of the status too, which then says why.
-    channel
-      .write(following ? [control, following.frame] : [control])
-      .catch(() => {})
-      .finally(() => following?.onEnd?.());
+    channel.write([encodeControl(request.type, request.body)]).catch(() => {});
     const frame = await readFrame(channel, clock, limitMs);
     const status = statusOf(frame);
     frame.release();
