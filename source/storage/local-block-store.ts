@@ -5,12 +5,9 @@ import { type Block, blockName } from '../protocol/block.js';
 import type { StorageReport } from '../protocol/datanode-protocol.js';
 import {
   ChecksumError,
-  ClusterMismatchError,
   InputOutputError,
   NoSpaceError,
-  ReplicaNotFoundError,
   StaleGenerationError,
-  StorageDamagedError,
 } from '../protocol/errors.js';
 import type { BlockStore, CreateReplica, RecoverReplica, ReplicaStatus, ReplicaWriter, VerifyOutcome } from './block-store.js';
 import { type Disk, isAbsent } from './disk.js';
@@ -19,13 +16,12 @@ import { LocalReplicaReader } from './local-replica-reader.js';
 import { LocalReplicaWriter, type WriterHost, type WriterStart } from './local-replica-writer.js';
 import { Permits } from './permits.js';
 import { ReplicaBeingWritten } from './replica-being-written.js';
+import { ReplicaDisposal } from './replica-disposal.js';
 import type { FinalizedReplica } from './replica-index.js';
 import { type Generation, replicaNotFound, ReplicaMap } from './replica-map.js';
 import { takeOver } from './replica-takeover.js';
 import { storageError } from './storage-error.js';
-import { Volume } from './volume.js';
-import { readIdentity, type VolumeIdentity } from './volume-identity.js';
-import { quarantineFiles, scanVolume } from './volume-scan.js';
+import { VolumeSet } from './volume-set.js';
 
 export interface LocalBlockStoreOptions {
   disk: Disk;
@@ -48,20 +44,20 @@ export interface LocalBlockStoreOptions {
  */
 export class LocalBlockStore implements BlockStore, WriterHost {
   readonly #disk: Disk;
-  readonly #logger: Logger;
-  readonly #volumes: Volume[];
+  readonly #volumes: VolumeSet;
   readonly #replicas: ReplicaMap;
   readonly #locks = new KeyedLock<number>();
+  readonly #disposal: ReplicaDisposal;
   readonly #writers: Permits;
   readonly #readers: Permits;
   readonly #releases = new Map<LocalReplicaWriter, () => void>();
   #isClosed = false;
 
-  private constructor(options: LocalBlockStoreOptions, volumes: Volume[]) {
+  private constructor(options: LocalBlockStoreOptions, volumes: VolumeSet) {
     this.#disk = options.disk;
-    this.#logger = options.logger ?? silentLogger;
     this.#volumes = volumes;
-    this.#replicas = new ReplicaMap(volumes);
+    this.#replicas = new ReplicaMap(volumes.volumes);
+    this.#disposal = new ReplicaDisposal(this.#replicas, this.#locks, options.logger ?? silentLogger);
     this.#writers = new Permits({ limit: options.maxWriters ?? 512, queueLimit: 0, what: 'replicas are being written' });
     this.#readers = new Permits({ limit: options.maxReaders ?? 256, queueLimit: 4096, what: 'replicas are being read' });
   }
@@ -71,77 +67,28 @@ export class LocalBlockStore implements BlockStore, WriterHost {
    * (identities that are damaged or do not belong together), VersionMismatchError: the directory's replicas are untouched then.
    */
   static async open(options: LocalBlockStoreOptions): Promise<LocalBlockStore> {
-    const { disk, directories, clock, random, logger = silentLogger, reservedBytes = 0 } = options;
-    let known: VolumeIdentity | undefined;
-    for (const directory of directories) known ??= await readIdentity(disk, directory);
-    const owner = { clusterId: known?.clusterId ?? null, datanodeUuid: known?.datanodeUuid ?? random.id() };
-    const volumes: Volume[] = [];
+    const { directories, logger = silentLogger, reservedBytes = 0 } = options;
+    const volumes = await VolumeSet.open({ ...options, logger, reservedBytes });
     try {
-      for (const directory of directories) {
-        volumes.push(
-          await Volume.open({ disk, directory, clock, logger, reservedBytes }, volumes.length, () => ({
-            ...owner,
-            storageId: `DS-${random.id()}`,
-          })),
-        );
-      }
-      for (const { identity, directory } of volumes) {
-        if (identity.datanodeUuid === owner.datanodeUuid && identity.clusterId === volumes[0]!.identity.clusterId) continue;
-        throw new StorageDamagedError(
-          `${directory} and ${volumes[0]!.directory} belong to different data nodes or clusters; give the directories of one node`,
-          { path: directory },
-        );
-      }
       const store = new LocalBlockStore(options, volumes);
-      await Promise.all(volumes.map((volume) => store.#scan(volume)));
+      await Promise.all(volumes.volumes.map((volume) => store.#disposal.scan(volume)));
       return store;
     } catch (error) {
-      await Promise.allSettled(volumes.map((volume) => volume.close()));
-      throw storageError(error, `opening ${directories[volumes.length] ?? directories.join(', ')}`);
+      await volumes.close();
+      throw storageError(error, `opening ${directories.join(', ')}`);
     }
-  }
-
-  async #scan(volume: Volume): Promise<void> {
-    const orphans: Promise<void>[] = [];
-    await scanVolume(
-      volume,
-      {
-        onFinalized: (block) => {
-          const other = this.#replicas.getFinalized(block.blockId);
-          // The same block in two directories: the newer generation is the replica.
-          if (other && other.generationStamp >= block.generationStamp) return void orphans.push(this.#discardFinalizedFiles(volume, block));
-          if (other)
-            orphans.push(this.#discardFinalizedFiles(this.#replicas.volumeOf(other), { ...block, generationStamp: other.generationStamp }));
-          this.#replicas.addFinalized(block, volume);
-        },
-        onBeingWritten: (replica) => {
-          this.#replicas.beingWritten.set(replica.blockId, replica);
-          volume.usedBytes += replica.usedBytes;
-        },
-        onQuarantined: (block) => void this.#replicas.quarantined.set(block.blockId, { block, volume }),
-      },
-      this.#logger,
-    );
-    await Promise.all(orphans);
   }
 
   get datanodeUuid(): string {
-    return this.#volumes[0]!.identity.datanodeUuid;
+    return this.#volumes.datanodeUuid;
   }
 
   get clusterId(): string | null {
-    return this.#volumes[0]!.identity.clusterId;
+    return this.#volumes.clusterId;
   }
 
-  async bindToCluster(clusterId: string): Promise<void> {
-    for (const { directory, identity } of this.#volumes) {
-      if (identity.clusterId === null || identity.clusterId === clusterId) continue;
-      throw new ClusterMismatchError(
-        `${directory} belongs to cluster ${identity.clusterId}, the name node to ${clusterId}; nothing was touched. Start with another data directory, or with the name node of that cluster`,
-        { path: directory },
-      );
-    }
-    for (const volume of this.#volumes) if (volume.identity.clusterId === null) await volume.bindToCluster(clusterId);
+  bindToCluster(clusterId: string): Promise<void> {
+    return this.#volumes.bindToCluster(clusterId);
   }
 
   create(request: CreateReplica): Promise<ReplicaWriter> {
@@ -158,7 +105,7 @@ export class LocalBlockStore implements BlockStore, WriterHost {
         await older.writer?.revoke(stale(`${blockName(older)} was given up for generation ${generationStamp}`, blockId));
         await this.discard(older);
       }
-      const volume = this.#chooseVolume(request.storageId);
+      const volume = this.#volumes.choose(request.storageId);
       if (!(await volume.takeSpace(1)))
         throw new NoSpaceError(`${volume.directory}: only its reserve is left; free some space, or add a data node`, { blockId });
       return this.#openWriter(
@@ -229,19 +176,6 @@ export class LocalBlockStore implements BlockStore, WriterHost {
     return writer;
   }
 
-  #chooseVolume(storageId: string): Volume {
-    const usable = this.#volumes.filter((volume) => volume.failure === undefined && (storageId === '' || volume.storageId === storageId));
-    if (usable.length === 0) {
-      const failed = this.#volumes.find((volume) => volume.failure !== undefined);
-      throw new InputOutputError(
-        failed
-          ? `${failed.directory} takes no more writes: ${failed.failure}`
-          : `this data node has no storage ${storageId}; its directory was replaced`,
-      );
-    }
-    return usable.reduce((best, volume) => (volume.remainingBytes > best.remainingBytes ? volume : best));
-  }
-
   commit(writer: LocalReplicaWriter): Promise<Block> {
     const { replica } = writer;
     const { blockId, generationStamp, volume } = replica;
@@ -253,7 +187,7 @@ export class LocalBlockStore implements BlockStore, WriterHost {
       await writer.completeFiles();
       await volume.makeFinalizedDirectory(blockId);
       if (older) {
-        await this.#discardFinalized(blockId, older);
+        await this.#disposal.discardFinalized(blockId, older);
         // Else a power cut could leave the new bytes beside the old checksums.
         if (writer.isDurable) await volume.syncDirectory(volume.finalizedDirectory(blockId));
       }
@@ -266,21 +200,13 @@ export class LocalBlockStore implements BlockStore, WriterHost {
       this.#replicas.beingWritten.delete(blockId);
       volume.usedBytes -= replica.usedBytes;
       this.#replicas.addFinalized(block, volume);
-      await this.#dropQuarantined(blockId).catch(() => {});
+      await this.#disposal.dropQuarantined(blockId).catch(() => {});
       return block;
     });
   }
 
-  async discard(replica: ReplicaBeingWritten): Promise<void> {
-    const { blockId, generationStamp, volume } = replica;
-    const paths = [replica.dataPath, replica.metaPath];
-    // A finalize that failed half-way left files there.
-    if (!this.#replicas.getFinalized(blockId)) paths.push(...Object.values(volume.finalizedPaths(blockId, generationStamp)));
-    for (const path of paths)
-      await volume.discard(path).catch((error: unknown) => this.#logger.warn(`${path} cannot be deleted: ${String(error)}`));
-    volume.usedBytes -= replica.usedBytes;
-    replica.usedBytes = 0;
-    if (this.#replicas.beingWritten.get(blockId) === replica) this.#replicas.beingWritten.delete(blockId);
+  discard(replica: ReplicaBeingWritten): Promise<void> {
+    return this.#disposal.discardOpen(replica);
   }
 
   ended(writer: LocalReplicaWriter): void {
@@ -324,38 +250,12 @@ export class LocalBlockStore implements BlockStore, WriterHost {
     return this.#replicas.quarantinedReplicas();
   }
 
-  discardAbandoned({ blockId, generationStamp }: Generation): Promise<boolean> {
-    return this.#locks.run(blockId, async () => {
-      const open = this.#replicas.beingWritten.get(blockId);
-      if (!open || open.writer || open.generationStamp !== generationStamp) return false;
-      await this.discard(open);
-      return true;
-    });
+  discardAbandoned(block: Generation): Promise<boolean> {
+    return this.#disposal.discardAbandoned(block);
   }
 
   invalidate(block: Generation): ReturnType<BlockStore['invalidate']> {
-    const { blockId, generationStamp } = block;
-    return this.#locks.run(blockId, async () => {
-      const finalized = this.#replicas.getFinalized(blockId);
-      const open = this.#replicas.beingWritten.get(blockId);
-      const aside = this.#replicas.quarantined.get(blockId);
-      let removedFrom: string | undefined;
-      if (aside && aside.block.generationStamp <= generationStamp) {
-        removedFrom = aside.volume.storageId;
-        await this.#dropQuarantined(blockId);
-      }
-      if (open && open.generationStamp <= generationStamp) {
-        removedFrom = open.volume.storageId;
-        await open.writer?.revoke(new ReplicaNotFoundError(`${blockName(open)} was deleted`, { blockId }));
-        await this.discard(open);
-      }
-      if (finalized && finalized.generationStamp <= generationStamp) {
-        removedFrom = this.#replicas.volumeOf(finalized).storageId;
-        await this.#discardFinalized(blockId, finalized);
-      }
-      if (removedFrom !== undefined) return { outcome: 'removed', storageId: removedFrom };
-      return { outcome: finalized || open ? 'newer' : 'absent' };
-    });
+    return this.#disposal.invalidate(block);
   }
 
   async verify(block: Generation, signal?: AbortSignal): Promise<VerifyOutcome> {
@@ -375,58 +275,19 @@ export class LocalBlockStore implements BlockStore, WriterHost {
   }
 
   quarantine(block: Generation, reason: string): Promise<boolean> {
-    const { blockId } = block;
-    return this.#locks.run(blockId, async () => {
-      const replica = this.#replicas.getFinalized(blockId);
-      if (replica?.generationStamp !== block.generationStamp) return false;
-      const volume = this.#replicas.volumeOf(replica);
-      this.#logger.warn(`${blockName(block)} in ${volume.directory} is quarantined: ${reason}`);
-      this.#replicas.removeFinalized(blockId);
-      const { data, meta } = volume.finalizedPaths(blockId, replica.generationStamp);
-      await quarantineFiles(volume, [data, meta]).catch((error: unknown) =>
-        this.#logger.error(`${data} cannot be moved to the quarantine`, error),
-      );
-      this.#replicas.quarantined.set(blockId, {
-        block: { blockId, generationStamp: replica.generationStamp, lengthBytes: replica.lengthBytes },
-        volume,
-      });
-      return true;
-    });
+    return this.#disposal.quarantine(block, reason);
   }
 
   async readStorages(): Promise<StorageReport[]> {
-    await Promise.all(this.#volumes.map((volume) => volume.refreshSpace()));
-    return this.#volumes.map((volume) => volume.report(this.#replicas.finalizedCount(volume)));
+    const { volumes } = this.#volumes;
+    await Promise.all(volumes.map((volume) => volume.refreshSpace()));
+    return volumes.map((volume) => volume.report(this.#replicas.finalizedCount(volume)));
   }
 
   async close(): Promise<void> {
     this.#isClosed = true;
     await Promise.allSettled([...this.#releases.keys()].map((writer) => writer.close()));
-    await Promise.allSettled(this.#volumes.map((volume) => volume.close()));
-  }
-
-  async #discardFinalized(blockId: number, replica: FinalizedReplica): Promise<void> {
-    this.#replicas.removeFinalized(blockId);
-    await this.#discardFinalizedFiles(this.#replicas.volumeOf(replica), { blockId, generationStamp: replica.generationStamp });
-  }
-
-  async #discardFinalizedFiles(volume: Volume, { blockId, generationStamp }: Generation): Promise<void> {
-    const { data, meta } = volume.finalizedPaths(blockId, generationStamp);
-    try {
-      await volume.discard(data);
-      await volume.discard(meta);
-    } catch (error) {
-      // It comes back at the next start, and the name node has it deleted again.
-      this.#logger.warn(`${data} cannot be deleted: ${String(error)}`);
-      void volume.noteFailure(error);
-    }
-  }
-
-  async #dropQuarantined(blockId: number): Promise<void> {
-    const aside = this.#replicas.quarantined.get(blockId);
-    if (!aside) return;
-    this.#replicas.quarantined.delete(blockId);
-    for (const path of aside.volume.quarantinedPaths(blockId, aside.block.generationStamp)) await aside.volume.discard(path);
+    await this.#volumes.close();
   }
 }
 
