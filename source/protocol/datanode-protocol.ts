@@ -30,6 +30,23 @@ export const datanodeCommandSchema = Type.Union([
   Type.Object({ kind: Type.Literal('invalidate'), blocks: Type.Array(blockSchema) }, strict),
   /** Check these replicas against their checksums now: a reader says that they are rotten. */
   Type.Object({ kind: Type.Literal('verify'), blocks: Type.Array(blockSchema) }, strict),
+  /**
+   * Be the primary of the recovery of a block whose writer is gone, or that is to be cut (BlockRecoveryCommand): find the common content of
+   * `replicas`, make it theirs under `recoveryGeneration`, and tell by `datanode.commitBlockSynchronization`.
+   */
+  Type.Object(
+    {
+      kind: Type.Literal('recover'),
+      /** As the name node has it: its generation stamp is the lowest that takes part, its length the least that was promised. */
+      block: blockSchema,
+      recoveryGeneration: generationStampSchema,
+      /** Truncate: the length to cut to. Null: the longest verified common one. */
+      newLengthBytes: Type.Union([byteCountSchema, Type.Null()]),
+      replicas: Type.Array(replicaLocationSchema),
+      token: Type.String(),
+    },
+    strict,
+  ),
   Type.Object({ kind: Type.Literal('register') }, strict),
   Type.Object({ kind: Type.Literal('blockReport') }, strict),
 ]);

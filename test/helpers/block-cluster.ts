@@ -329,7 +329,7 @@ export class SimulatedDatanode {
         this.rotten.delete(block.blockId);
         this.tell('deleted', replica);
       }
-    } else {
+    } else if (command.kind === 'verify') {
       for (const block of command.blocks) await this.#verify(block);
     }
   }
