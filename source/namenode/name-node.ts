@@ -8,9 +8,11 @@ import type { DatanodeProtocol } from '../protocol/datanode-protocol.js';
 import { StorageDamagedError } from '../protocol/errors.js';
 import type { Handlers, Protocol } from '../protocol/method.js';
 import type { KeyValueStore } from '../storage/key-value-store.js';
+import { DamagedRecordError } from '../storage/record.js';
 import { type BlockServices, createBlockServices } from './block-services.js';
 import { createClientHandlers } from './client-service.js';
 import { type GroupMapping, SystemGroupMapping } from './group-mapping.js';
+import { describeKey } from './damaged-records.js';
 import { LeaseManager } from './lease-manager.js';
 import { LogTrimmer } from './log-trimmer.js';
 import { formatNameSpace, readClusterId } from './name-space-format.js';
@@ -107,7 +109,7 @@ export class NameNode {
       leases: this.#leases,
       defaults: { replication: options.replication, blockSizeBytes: options.blockSizeBytes, minReplication },
     });
-    this.#namespace.loadLeases();
+    this.#namespace.loadLeases((error) => this.#noteDamage(error));
     this.#trimmer = new LogTrimmer(this.#namespace, clock, { keptMs: options.answersKeptMs ?? defaults.answersKeptMs, keptEdits: options.editsKept ?? defaults.editsKept });
     this.feed = feed;
     const clientHandlers = createClientHandlers({
@@ -156,7 +158,7 @@ export class NameNode {
       while (!safeMode.isOn && !this.#closing.signal.aborted && (await reclaimSlice(this.#namespace, blocks))) await sleep(clock, 0);
     });
     this.#every(trimIntervalMs, async () => {
-      while (!this.#closing.signal.aborted && (await this.#trimmer.trim())) await sleep(clock, 0);
+      while (!safeMode.isOn && !this.#closing.signal.aborted && (await this.#trimmer.trim())) await sleep(clock, 0);
     });
   }
 
@@ -168,7 +170,7 @@ export class NameNode {
   }
 
   async #load(): Promise<void> {
-    await this.#services.load(new NamespaceCatalog(this.#namespace.view), this.#closing.signal);
+    await this.#services.load(new NamespaceCatalog(this.#namespace.view, (error) => this.#noteDamage(error)), this.#closing.signal);
     if (this.#closing.signal.aborted) return;
     let delayMs = 0;
     this.#stops.push(repeat(this.#parts.clock, () => delayMs, () => void (delayMs = this.#services.tick()), (error) => this.#report(error)));
@@ -192,11 +194,21 @@ export class NameNode {
   /** What our own work meets: nobody else will hear of it. */
   #report(error: unknown): void {
     if (this.#closing.signal.aborted) return;
-    if (error instanceof AssertionError) this.#fail(error);
+    this.#judge(error);
     this.#parts.logger.error('work of the name node failed', error);
   }
 
-  /** Counts the calls, and sees the broken invariants. */
+  /** A broken invariant ends the process; a damaged record ends all changes. */
+  #judge(error: unknown): void {
+    if (error instanceof AssertionError) this.#fail(error);
+    else if (error instanceof DamagedRecordError) this.#noteDamage(error);
+  }
+
+  #noteDamage(error: DamagedRecordError): void {
+    this.#services.safeMode.enterDamaged(`${describeKey(error.key)}: ${error.message}`);
+  }
+
+  /** Counts the calls, and sees the broken invariants and the damaged records. */
   #watched<P extends Protocol>(handlers: Handlers<P>): Handlers<P> {
     const watched: Record<string, unknown> = {};
     for (const [method, handler] of Object.entries(handlers) as [string, Handlers<Protocol>[string]][]) {
@@ -208,11 +220,11 @@ export class NameNode {
           const answer = handler(...call);
           if (!(answer instanceof Promise)) return answer;
           return answer.catch((error: unknown) => {
-            if (error instanceof AssertionError) this.#fail(error);
+            this.#judge(error);
             throw error;
           });
         } catch (error) {
-          if (error instanceof AssertionError) this.#fail(error);
+          this.#judge(error);
           throw error;
         }
       };

@@ -1,7 +1,7 @@
-import { assert } from '../base/assert.js';
 import type { FileStatus } from '../protocol/file-status.js';
 import type { KeyValueReader } from '../storage/key-value-store.js';
 import { type Counters, decodeCounters } from './counters.js';
+import { missingRecord } from './damaged-records.js';
 import { decodeFileBlock, type FileBlock } from './file-block.js';
 import { decodeEntry, decodeInode, type EntryTarget, type Inode } from './inode.js';
 import { blockKey, countersKey, entryKey, inodeKey, leaseKey } from './keys.js';
@@ -18,7 +18,7 @@ export class NamespaceView {
   /** As they are now: callers may change the copy. */
   readCounters(): Counters {
     const record = this.store.get(countersKey);
-    assert(record, 'a formatted store holds the counters');
+    if (!record) throw missingRecord(countersKey);
     return decodeCounters(record);
   }
 
@@ -32,10 +32,10 @@ export class NamespaceView {
     return record && decodeEntry(record);
   }
 
-  /** The inode that an entry names. */
+  /** The inode that an entry names. Every entry has its inode: DamagedRecordError where that is not so. */
   readTarget(inodeId: number): Inode {
     const inode = this.readInode(inodeId);
-    assert(inode, `the entry of inode ${inodeId} has its inode`);
+    if (!inode) throw missingRecord(inodeKey(inodeId));
     return inode;
   }
 

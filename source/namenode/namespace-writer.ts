@@ -1,6 +1,7 @@
 import { assert } from '../base/assert.js';
 import type { KeyValueTransaction } from '../storage/key-value-store.js';
 import type { Counters } from './counters.js';
+import { missingRecord } from './damaged-records.js';
 import { encodeFileBlock, type FileBlock } from './file-block.js';
 import { encodeEntry, encodeInode, type EntryTarget, type FileInode, type Inode } from './inode.js';
 import { blockKey, entryKey, inodeKey, leaseKey } from './keys.js';
@@ -72,7 +73,7 @@ export class NamespaceWriter implements AppliedEdit {
   /** Answers how many blocks the file has. */
   endLease(inodeId: number): number {
     const lease = this.view.readLease(inodeId);
-    assert(lease, 'a file under construction has its lease record');
+    if (!lease) throw missingRecord(leaseKey(inodeId));
     this.transaction.delete(leaseKey(inodeId));
     this.view.noteLease(inodeId, undefined);
     this.endedLeaseIds.push(inodeId);
@@ -116,7 +117,7 @@ export class NamespaceWriter implements AppliedEdit {
 
   requireInode(inodeId: number): Inode {
     const inode = this.view.readInode(inodeId);
-    assert(inode, `inode ${inodeId} of the edit is there`);
+    if (!inode) throw missingRecord(inodeKey(inodeId));
     return inode;
   }
 
@@ -128,7 +129,7 @@ export class NamespaceWriter implements AppliedEdit {
 
   requireBlock(inodeId: number, blockIndex: number): FileBlock {
     const block = this.view.readBlock(inodeId, blockIndex);
-    assert(block, `block ${blockIndex} of inode ${inodeId} is there`);
+    if (!block) throw missingRecord(blockKey(inodeId, blockIndex));
     return block;
   }
 }

@@ -1,12 +1,14 @@
 import type { Clock } from '../base/clock.js';
 import { CallIdReusedError, DfsError, InvalidArgumentError } from '../protocol/errors.js';
 import type { Key, KeyValueStore, KeyValueTransaction } from '../storage/key-value-store.js';
+import { DamagedRecordError } from '../storage/record.js';
 import { type Answer, nullAnswer } from './answer.js';
 import { applyEdit } from './apply-edit.js';
 import type { BlockManagement } from './block-management.js';
 import type { Counters } from './counters.js';
 import { DirectoryCache } from './directory-cache.js';
 import type { EditOp } from './edit-op.js';
+import { readableEntries } from './damaged-records.js';
 import { decodeEdit, type EditCall } from './edit-record.js';
 import { decodeId } from './inode.js';
 import { allLeases, callKey, editKey, entryKey, idOf } from './keys.js';
@@ -59,9 +61,9 @@ export class Namespace {
     this.#lastEditId = this.view.readCounters().lastEditId;
   }
 
-  /** Makes every lease on disk a fresh one: nobody could be heard of while this process was not there. */
-  loadLeases(): void {
-    for (const [key, record] of this.#store.range(allLeases)) {
+  /** Makes every lease on disk a fresh one: nobody could be heard of while this process was not there. `onDamage` is told of records that cannot be read. */
+  loadLeases(onDamage: (error: DamagedRecordError) => void): void {
+    for (const [key, record] of readableEntries(this.#store, allLeases, onDamage)) {
       const { clientId, isTemporary } = decodeLease(record);
       if (clientId !== '') this.#leases.add(idOf(key), clientId, isTemporary);
     }
@@ -191,7 +193,7 @@ function planOrRefusal(plan: (scope: PlanScope) => Plan, scope: PlanScope, isKep
   try {
     return plan(scope);
   } catch (error) {
-    if (!isKept || !(error instanceof DfsError) || error.isRetriable) throw error;
+    if (!isKept || !(error instanceof DfsError) || error.isRetriable || error instanceof DamagedRecordError) throw error;
     return { op: undefined, answer: { kind: 'refusal', error } };
   }
 }

@@ -1,9 +1,11 @@
 import type { LocatedBlock } from '../protocol/block.js';
 import type { FileStatus } from '../protocol/file-status.js';
 import { FileNotFoundError, IsADirectoryError } from '../protocol/errors.js';
+import { DamagedRecordError } from '../storage/record.js';
 import type { BlockCatalog, BlockManagement, CatalogBlock } from './block-management.js';
 import { decodeFileBlock } from './file-block.js';
 import type { FileInode, Inode } from './inode.js';
+import { readableEntries } from './damaged-records.js';
 import { allBlocks, blocksAfter, blocksOf, placeOfBlock } from './keys.js';
 import type { NamespaceView } from './namespace-view.js';
 import { actions, checkPathAccess } from './permission-checker.js';
@@ -77,9 +79,17 @@ function findBlockIndex(view: NamespaceView, inode: FileInode, offsetBytes: numb
 /** All blocks of the namespace, for block management: in pages, of what is durable. */
 export class NamespaceCatalog implements BlockCatalog {
   readonly #view: NamespaceView;
+  readonly #onDamage: (error: DamagedRecordError) => void;
 
-  constructor(view: NamespaceView) {
+  /** `onDamage` is told of each record that fails its checksum, and whose blocks are left out; if not said, it is thrown. */
+  constructor(
+    view: NamespaceView,
+    onDamage = (error: DamagedRecordError): void => {
+      throw error;
+    },
+  ) {
     this.#view = view;
+    this.#onDamage = onDamage;
   }
 
   /** Blocks of files that were deleted and wait for their reclamation are passed over: nobody wants their replicas. */
@@ -87,15 +97,14 @@ export class NamespaceCatalog implements BlockCatalog {
     const found: CatalogBlock[] = [];
     const hasDeletions = this.#view.readCounters().pendingDeletionCount > 0;
     const reachable = new Map<number, boolean>();
-    let after = afterInodeId === undefined ? undefined : { inodeId: afterInodeId, blockIndex: afterBlockIndex ?? 0 };
+    const range = afterInodeId === undefined ? { ...allBlocks } : blocksAfter(afterInodeId, afterBlockIndex ?? 0);
     let file: FileInode | undefined;
     while (found.length === 0) {
-      const range = after ? blocksAfter(after.inodeId, after.blockIndex) : allBlocks;
       let scanned = 0;
-      for (const [key, value] of this.#view.store.range({ ...range, limit })) {
+      for (const [key, value] of readableEntries(this.#view.store, { ...range, limit }, this.#onDamage)) {
         scanned++;
-        after = placeOfBlock(key);
-        const { inodeId, blockIndex } = after;
+        range.start = `${key}\0`;
+        const { inodeId, blockIndex } = placeOfBlock(key);
         if (file?.id !== inodeId) file = this.#readLiveFile(inodeId, hasDeletions ? reachable : undefined);
         if (!file) continue;
         const { blockId, generationStamp, lengthBytes, isComplete } = decodeFileBlock(value);
@@ -112,9 +121,15 @@ export class NamespaceCatalog implements BlockCatalog {
   }
 
   #readLiveFile(inodeId: number, reachable: Map<number, boolean> | undefined): FileInode | undefined {
-    const inode = this.#view.readInode(inodeId);
-    if (!inode || inode.type === 'directory') return undefined;
-    return !reachable || this.#isReachable(inode, reachable) ? inode : undefined;
+    try {
+      const inode = this.#view.readInode(inodeId);
+      if (!inode || inode.type === 'directory') return undefined;
+      return !reachable || this.#isReachable(inode, reachable) ? inode : undefined;
+    } catch (error) {
+      if (!(error instanceof DamagedRecordError)) throw error;
+      this.#onDamage(error);
+      return undefined;
+    }
   }
 
   /** Whether the root is above it; remembers the answer for each directory of the page. */

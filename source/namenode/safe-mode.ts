@@ -28,12 +28,15 @@ const defaultWaitLimitMs = 5000;
  *   starting --every complete block has a reported replica--> off <--leave, forceExit-- manual
  *       '-------------------leave, forceExit------------------^ '---------enter--------->'
  *
+ *   any of them --damage--> damaged, from which nothing but a restart on a store that is whole leads
+ *
  * There is no extension. A call that would change something waits a while for the end of `starting`, and is then told to ask again (HDFS: a
- * RetriableException); in `manual` it is refused at once.
+ * RetriableException); in `manual` and `damaged` it is refused at once.
  */
 export class SafeMode {
   readonly #options: SafeModeOptions;
-  #state: 'starting' | 'manual' | 'off' = 'starting';
+  #state: 'starting' | 'manual' | 'damaged' | 'off' = 'starting';
+  #damage = '';
   #progress: StartProgress = { isLoaded: false, reportedBlocks: 0, totalBlocks: 0, liveNodes: 0, knownNodes: 0 };
   readonly #waiters = new Set<(isRefused: boolean) => void>();
 
@@ -52,6 +55,7 @@ export class SafeMode {
   /** Why, for a person; '' while it is off. */
   get reason(): string {
     if (this.#state === 'off') return '';
+    if (this.#state === 'damaged') return `The store of the name node is damaged: ${this.#damage}.`;
     if (this.#state === 'manual') return 'It was turned on manually. Use "safemode leave" to turn safe mode off.';
     const { isLoaded, reportedBlocks, totalBlocks, liveNodes, knownNodes } = this.#progress;
     if (!isLoaded) return `The blocks are being loaded, ${totalBlocks} so far.`;
@@ -71,7 +75,7 @@ export class SafeMode {
    */
   allow(what: string): Promise<void> | undefined {
     if (this.#state === 'off') return undefined;
-    if (this.#state === 'manual') throw this.#refusal(what);
+    if (this.#state === 'manual' || this.#state === 'damaged') throw this.#refusal(what);
     if (this.#waiters.size >= maxWaiters) throw new OverloadedError(`${what}: too many calls wait for the end of safe mode already; try again later`);
     return new Promise((resolve, reject) => {
       const settle = (isRefused: boolean) => {
@@ -92,8 +96,17 @@ export class SafeMode {
     });
   }
 
+  /** What is damaged is served no more, and nothing is built on it: reading goes on (promises.md, fault 14). `reason` names the record. */
+  enterDamaged(reason: string): void {
+    if (this.#state === 'damaged') return;
+    this.#state = 'damaged';
+    this.#damage = reason;
+    this.#options.events.publish({ kind: 'safe-mode', level: 'error', message: `Safe mode is ON, and stays on: ${reason}` });
+    for (const settle of [...this.#waiters]) settle(true);
+  }
+
   enter(): void {
-    if (this.#state === 'manual') return;
+    if (this.#state === 'manual' || this.#state === 'damaged') return;
     this.#state = 'manual';
     this.#options.events.publish({ kind: 'safe-mode', level: 'warn', message: 'Safe mode is ON: it was turned on manually' });
     for (const settle of [...this.#waiters]) settle(true);
@@ -102,6 +115,7 @@ export class SafeMode {
   /** Harmless when it is off. The blocks must be loaded: what the name node does not know yet it would take for strange. */
   leave(): void {
     if (this.#state === 'off') return;
+    if (this.#state === 'damaged') throw new SafeModeError(`Safe mode cannot be left. ${this.reason}`);
     if (!this.#progress.isLoaded) throw new SafeModeError(`Safe mode cannot be left yet. ${this.reason}`);
     this.#turnOff();
   }

@@ -18,7 +18,7 @@ export interface RangeOptions {
   limit?: number;
 }
 
-/** Reads throw StorageDamagedError where a record fails its checksum; other records stay readable. */
+/** Reads throw DamagedRecordError (record.ts) where a record fails its checksum; other records stay readable: a range that is begun again behind its key goes on. */
 export interface KeyValueReader {
   get(key: Key): Uint8Array | undefined;
   /** Entries in the order of the keys' bytes. To be consumed at once: not across an await, nor across a write. */

@@ -1,6 +1,7 @@
 import BTreeModule from 'sorted-btree';
 import type { DfsError } from '../protocol/errors.js';
 import type { Entry, Key, KeyValueTransaction, RangeOptions } from './key-value-store.js';
+import { DamagedRecordError } from './record.js';
 import { type StoreBackend, TransactionQueue } from './transaction-queue.js';
 
 // The package is CommonJS, whose types and whose value disagree on where the default is.
@@ -37,6 +38,11 @@ export class MemoryStore extends TransactionQueue {
   crashImage(moment: 'durable' | 'inFlight' = 'durable'): MemoryStoreImage {
     return { tree: (moment === 'inFlight' ? this.#backend.inFlight : undefined) ?? this.#backend.durable };
   }
+
+  /** Simulated bit rot: from now on the record under `key`, of this store alone, fails its checksum until it is written again. */
+  damage(key: Key): void {
+    this.#backend.damaged.add(key);
+  }
 }
 
 export function openMemoryStore(options?: MemoryStoreOptions): MemoryStore {
@@ -48,6 +54,7 @@ class MemoryBackend implements StoreBackend {
   readonly name = 'the memory store';
   durable: Tree;
   inFlight: Tree | undefined;
+  readonly damaged = new Set<Key>();
   readonly #options: MemoryStoreOptions;
 
   constructor(options: MemoryStoreOptions) {
@@ -56,11 +63,22 @@ class MemoryBackend implements StoreBackend {
   }
 
   get(key: Key): Uint8Array | undefined {
-    return this.durable.get(key);
+    return this.#checked(key, this.durable.get(key));
   }
 
   range(options: RangeOptions): Iterable<Entry> {
-    return rangeOf(this.durable, options);
+    return this.#range(this.durable, options);
+  }
+
+  *#range(tree: Tree, options: RangeOptions): Generator<Entry> {
+    for (const [key, value] of rangeOf(tree, options)) yield [key, this.#checked(key, value)!];
+  }
+
+  #checked(key: Key, value: Uint8Array | undefined): Uint8Array | undefined {
+    if (value !== undefined && this.damaged.size > 0 && this.damaged.has(key)) {
+      throw new DamagedRecordError(key, `a record of ${this.name} fails its checksum (key ${JSON.stringify(key)}, ${value.length} bytes)`);
+    }
+    return value;
   }
 
   refusal(): DfsError | undefined {
@@ -73,10 +91,11 @@ class MemoryBackend implements StoreBackend {
     const tree = this.durable.clone();
     let isChanged = false;
     run({
-      get: (key) => tree.get(key),
-      range: (options) => rangeOf(tree, options),
+      get: (key) => this.#checked(key, tree.get(key)),
+      range: (options) => this.#range(tree, options),
       put: (key, value) => {
         isChanged = true;
+        this.damaged.delete(key);
         tree.set(key, value);
       },
       delete: (key) => {

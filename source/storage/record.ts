@@ -25,11 +25,23 @@ export function encodeRecord(key: Key, value: Uint8Array): Buffer {
   return record;
 }
 
-/** The value: a view on `record`. StorageDamagedError if the checksum does not fit; `storeName` says where. */
+/** A record that cannot be trusted: it fails its checksum, or is not where others say that it is. Crosses the wire as StorageDamagedError. */
+export class DamagedRecordError extends StorageDamagedError {
+  readonly entry = StorageDamagedError.entry;
+  readonly key: Key;
+
+  /** `what` says of which record it is what: `the record of inode 16386 fails its checksum`. */
+  constructor(key: Key, what: string) {
+    super(`${what}; nothing more is changed: restore the store from a backup`);
+    this.key = key;
+  }
+}
+
+/** The value: a view on `record`. DamagedRecordError if the checksum does not fit; `storeName` says where. */
 export function decodeRecord(key: Key, record: Buffer, storeName: string): Uint8Array {
   const value = record.subarray(headerBytes);
   if (record.length < headerBytes || crc32(value, keyChecksum(key)) !== record.readUInt32BE(0)) {
-    throw new StorageDamagedError(`a record of ${storeName} fails its checksum (key ${JSON.stringify(key)}, ${record.length} bytes); restore the store from a copy`);
+    throw new DamagedRecordError(key, `a record of ${storeName} fails its checksum (key ${JSON.stringify(key)}, ${record.length} bytes)`);
   }
   return value;
 }

@@ -67,7 +67,9 @@ export class NamespaceHarness {
       leases: this.leases,
       defaults: { replication: 3, blockSizeBytes: 1000, minReplication: 2 },
     });
-    this.namespace.loadLeases();
+    this.namespace.loadLeases((error) => {
+      throw error;
+    });
     this.#handlers = createClientHandlers({
       namespace: this.namespace,
       blocks: this.blocks,

@@ -4,104 +4,22 @@ import { seededRandom } from '../../../source/base/random.js';
 import { encodeFormat } from '../../../source/namenode/format.js';
 import { formatKey } from '../../../source/namenode/keys.js';
 import { NameNode } from '../../../source/namenode/name-node.js';
-import type { NameNodeOptions } from '../../../source/namenode/name-node-options.js';
-import type { Block } from '../../../source/protocol/block.js';
-import { encodeReplicas } from '../../../source/protocol/block-report.js';
 import { clientProtocol } from '../../../source/protocol/client-protocol.js';
 import { datanodeProtocol } from '../../../source/protocol/datanode-protocol.js';
 import { PermissionDeniedError, SafeModeError, StorageDamagedError, VersionMismatchError } from '../../../source/protocol/errors.js';
-import type { CallContext } from '../../../source/protocol/method.js';
 import { MemoryStore } from '../../../source/storage/memory-store.js';
-import { type Call, TurnClock, written } from '../../helpers/namespace-harness.js';
-
-const options: NameNodeOptions = {
-  address: '127.0.0.1:9870',
-  superuser: 'hdfs',
-  isFormatWanted: true,
-  dataNodes: ['127.0.0.1:9864', '127.0.0.1:9865'],
-  blockSizeBytes: 1000,
-  replication: 2,
-  minReplication: 2,
-  heartbeatIntervalMs: 1000,
-  staleNodeTimeoutMs: 3000,
-  deadNodeTimeoutMs: 10_000,
-  blockReportIntervalMs: 3_600_000,
-  maxReplicationStreams: 2,
-  trashIntervalMinutes: 1440,
-  isDurableClose: true,
-  softLeaseLimitMs: 60_000,
-  hardLeaseLimitMs: 1_200_000,
-};
-
-/** A name node with two data nodes that only exist as messages. */
-class Cluster {
-  readonly clock = new TurnClock();
-  readonly held: Block[][] = [[], []];
-  store = new MemoryStore();
-  nameNode!: NameNode;
-  #boots = 0;
-
-  async start(): Promise<this> {
-    this.nameNode = await NameNode.open({ store: this.store, clock: this.clock, random: seededRandom(1), logger: silentLogger, options, groups: { groupsOf: () => [] } });
-    this.nameNode.start();
-    await this.turns();
-    return this;
-  }
-
-  async kill(): Promise<void> {
-    await this.nameNode.close();
-    this.store = new MemoryStore({ image: this.store.crashImage() });
-  }
-
-  /** Time for what is done from time to time. */
-  async turns(durationMs = 500): Promise<void> {
-    for (let passed = 0; passed <= durationMs; passed += 100) {
-      this.clock.advance(100);
-      for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
-    }
-  }
-
-  async join(index: number): Promise<void> {
-    const context: CallContext = { user: 'hdfs', clientId: `dn${index}`, role: 'datanode', remoteAddress: '127.0.0.1:1' };
-    const handlers = this.nameNode.datanodeHandlers;
-    const datanodeUuid = `uuid-${index}`;
-    const storages = [{ storageId: `s${index}`, capacityBytes: 2 ** 40, usedBytes: 0, remainingBytes: 2 ** 40, blockCount: 0, isFailed: false }];
-    const { epoch } = await handlers['datanode.register'](
-      { datanodeUuid, clusterId: null, bootNonce: `boot-${++this.#boots}`, host: '127.0.0.1', port: 9864 + index, softwareVersion: '0', storages },
-      context,
-    );
-    await handlers['datanode.sendHeartbeat']({ datanodeUuid, epoch, storages, transferCount: 0, receivedBytesPerSecond: 0, sentBytesPerSecond: 0, replications: [] }, context);
-    const report = handlers['datanode.blockReport']({ datanodeUuid, epoch, storageId: `s${index}`, reportId: 1, sliceIndex: 0, isLast: true, replicas: encodeReplicas(this.held[index]!) }, context);
-    await this.turns();
-    await report;
-  }
-
-  as(user: string): Call {
-    const context: CallContext = { user, clientId: `client-of-${user}`, role: 'client', remoteAddress: '127.0.0.1:5' };
-    return async (method, params) => (await (this.nameNode.clientHandlers[method] as (params: unknown, context: CallContext) => unknown)(params, context)) as never;
-  }
-
-  get root(): Call {
-    return this.as('hdfs');
-  }
-
-  async put(path: string): Promise<void> {
-    const { file, block } = await this.root('fs.create', { path, permission: 0o644, overwrite: false, createParents: true, withBlock: true });
-    const last = written(block!, 7);
-    for (const { datanodeUuid } of last.replicas) this.held[Number(datanodeUuid.at(-1))]!.push(last.block);
-    await this.root('fs.complete', { inodeId: file.inodeId, last });
-  }
-}
+import { benchOptions, NameNodeBench } from '../../helpers/name-node-bench.js';
+import { TurnClock } from '../../helpers/namespace-harness.js';
 
 test('every method of both protocols has its handler', async (t) => {
-  const { nameNode } = await new Cluster().start();
+  const { nameNode } = await new NameNodeBench().start();
   t.deepEqual(Object.keys(nameNode.clientHandlers).sort(), Object.keys(clientProtocol).sort());
   t.deepEqual(Object.keys(nameNode.datanodeHandlers).sort(), Object.keys(datanodeProtocol).sort());
   await nameNode.close();
 });
 
 test('a new name space takes files at once, and says what applies', async (t) => {
-  const cluster = await new Cluster().start();
+  const cluster = await new NameNodeBench().start();
   await cluster.join(0);
   await cluster.join(1);
   await cluster.put('/a/f');
@@ -116,7 +34,7 @@ test('a new name space takes files at once, and says what applies', async (t) =>
 });
 
 test('after a restart reads are answered at once, and changes wait until every block is reported', async (t) => {
-  const cluster = await new Cluster().start();
+  const cluster = await new NameNodeBench().start();
   await cluster.join(0);
   await cluster.join(1);
   await cluster.put('/f');
@@ -139,7 +57,7 @@ test('after a restart reads are answered at once, and changes wait until every b
 });
 
 test('in a safe mode set by hand every change is refused at once, in HDFS\'s words', async (t) => {
-  const cluster = await new Cluster().start();
+  const cluster = await new NameNodeBench().start();
   await cluster.join(0);
   await cluster.join(1);
   await cluster.put('/f');
@@ -162,7 +80,7 @@ test('in a safe mode set by hand every change is refused at once, in HDFS\'s wor
 });
 
 test('what is deleted is reclaimed and what is abandoned is deleted, without anybody asking', async (t) => {
-  const cluster = await new Cluster().start();
+  const cluster = await new NameNodeBench().start();
   await cluster.join(0);
   await cluster.join(1);
   for (let i = 0; i < 30; i++) await cluster.put(`/d/${i}`);
@@ -178,7 +96,7 @@ test('what is deleted is reclaimed and what is abandoned is deleted, without any
 
 test('a store that is not formatted, not ours, or of another version is refused and left as it is', async (t) => {
   const open = (store: MemoryStore, isFormatWanted: boolean) =>
-    NameNode.open({ store, clock: new TurnClock(), random: seededRandom(1), logger: silentLogger, options: { ...options, isFormatWanted }, groups: { groupsOf: () => [] } });
+    NameNode.open({ store, clock: new TurnClock(), random: seededRandom(1), logger: silentLogger, options: { ...benchOptions, isFormatWanted }, groups: { groupsOf: () => [] } });
   const dump = (store: MemoryStore) => [...store.range({ start: '\x01', end: '\xff' })];
   const empty = new MemoryStore();
   await t.throwsAsync(open(empty, false), { instanceOf: StorageDamagedError, message: /not formatted/ });
@@ -197,7 +115,7 @@ test('a store that is not formatted, not ours, or of another version is refused 
 });
 
 test('metrics count calls and what is there, and a name has one kind', async (t) => {
-  const cluster = await new Cluster().start();
+  const cluster = await new NameNodeBench().start();
   await cluster.root('fs.mkdirs', { path: '/d', permission: 0o755, createParents: false });
   const metrics = cluster.nameNode.metrics();
   const value = (name: string, label?: string) => metrics.find((metric) => metric.name === `dfsh_namenode_${name}` && (!label || Object.values(metric.labels ?? {}).includes(label)))?.value;
@@ -214,7 +132,7 @@ test('metrics count calls and what is there, and a name has one kind', async (t)
 });
 
 test('a commit that fails is told to who runs the name node', async (t) => {
-  const cluster = new Cluster();
+  const cluster = new NameNodeBench();
   let isBroken = false;
   cluster.store = new MemoryStore({ commitDelay: () => (isBroken ? Promise.reject(new Error('EIO')) : Promise.resolve()) });
   await cluster.start();

@@ -44,7 +44,7 @@ test('a new store is for its owner alone', async (t) => {
   t.deepEqual((await readdir(directory)).sort(), ['clean-shutdown', 'data.mdb', 'lock.mdb']);
 });
 
-test('a store that is open is refused to others by the name of its directory, and its reader is not', async (t) => {
+test('a store that is open is refused to others by the name of its directory, and its reader is not (fault 40)', async (t) => {
   const directory = join(await temporaryFolder(t), 'store');
   const store = await openStore(directory);
   await store.transact((transaction) => transaction.put('a', Buffer.from('1')));
@@ -98,7 +98,7 @@ for (const [title, damage] of [
   ['replaced by text', (path: string) => writeFile(path, 'hello\n')],
 ] as const) {
   for (const isClean of [true, false]) {
-    test(`a file ${title} after ${isClean ? 'a shutdown in good order' : 'a kill'} is refused in one line, and left as it is`, async (t) => {
+    test(`a file ${title} after ${isClean ? 'a shutdown in good order' : 'a kill'} is refused in one line, and left as it is (fault 15)`, async (t) => {
       const directory = await filledStore(t);
       const path = join(directory, 'data.mdb');
       await damage(path);
@@ -114,7 +114,7 @@ for (const [title, damage] of [
   }
 }
 
-test('a flipped byte in a record is a typed error for that record, in gets and ranges, and the others stay readable', async (t) => {
+test('a flipped byte in a record is a typed error for that record, in gets and ranges, and the others stay readable (fault 14)', async (t) => {
   const directory = await filledStore(t);
   const path = join(directory, 'data.mdb');
   // One of the first: the look at the store comes to it, however slow the machine is.
@@ -132,7 +132,7 @@ test('a flipped byte in a record is a typed error for that record, in gets and r
   await store.close();
 });
 
-test('below the floor of free space changes are refused and reads go on; with space again, changes do', async (t) => {
+test('below the floor of free space changes are refused and reads go on; with space again, changes do (fault 19)', async (t) => {
   const directory = join(await temporaryFolder(t), 'store');
   let free = 1000;
   const options = { minFreeBytes: 500, freeBytes: () => free };
@@ -162,7 +162,7 @@ test('what was left of a creation that was killed is swept away', async (t) => {
 
 const writer = fileURLToPath(new URL('../../helpers/store-writer.js', import.meta.url));
 
-test('killed again and again in the middle of commits, the store opens with all that was acknowledged, and halves of nothing', async (t) => {
+test('killed again and again in the middle of commits, the store opens with all that was acknowledged, and halves of nothing (faults 2, 5, 9)', async (t) => {
   const directory = join(await temporaryFolder(t), 'store');
   let acknowledged: number[] = [];
   for (let round = 0; round < 4; round++) {
