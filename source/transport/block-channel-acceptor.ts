@@ -5,7 +5,7 @@ import { type BlockChannel, type Frame, encodeControl, frameTypes } from '../pro
 import { InputOutputError, toWireError } from '../protocol/errors.js';
 import { type Identity, helloOf } from '../protocol/hello.js';
 import type { CallContext } from '../protocol/method.js';
-import { framePool } from './buffer-pool.js';
+import { type BufferPool, framePool } from './buffer-pool.js';
 import { FrameChannel } from './frame-channel.js';
 import { checkHello, contextOf } from './hello-check.js';
 import { parseJson } from './json-text.js';
@@ -24,21 +24,46 @@ export type ServeBlockChannel = (channel: BlockChannel, context: CallContext) =>
 /** What a peer gets to take our last frames and to close, ms. */
 const lingerMs = 5000;
 
+export interface AcceptedChannelOptions {
+  serve: ServeBlockChannel;
+  identity: Identity;
+  remoteAddress: string;
+  clock: Clock;
+  logger: Logger;
+  limits: Omit<BlockChannelLimits, 'isOnreadAllowed'>;
+  /** Where frames are received: the pool of the process if not said. */
+  pool?: BufferPool | undefined;
+}
+
 /**
- * The accepting side of a block stream. `first` is what was read of it to tell what it is. The hello goes out with the first frame
- * that `serve` writes; a peer that must not talk to us gets a STATUS that says why. When `serve` is done the channel ends.
- * Returns the socket that carries on.
+ * The accepting side of a block stream on a socket. `first` is what was read of it to tell what it is. Returns the socket that carries on.
  */
 export function acceptBlockChannel(
   accepted: Socket,
   first: Buffer,
-  options: { serve: ServeBlockChannel; identity: Identity; remoteAddress: string; clock: Clock; logger: Logger; limits: BlockChannelLimits },
+  options: AcceptedChannelOptions & { limits: BlockChannelLimits },
 ): Socket {
+  const channel = createAcceptedChannel(options);
+  // Before the socket asks where its bytes are to go.
+  const isReading = channel.onChunk(first);
+  const adopted = options.limits.isOnreadAllowed ? adoptSocket(accepted, onReadOf(channel)) : undefined;
+  const socket = adopted ?? accepted;
+  attachSocket(channel, socket, adopted ? 'onread' : 'data');
+  if (!isReading) socket.pause();
+  return socket;
+}
+
+/**
+ * A channel that waits for a peer's hello, and then is served. Our hello goes out with the first frame that `serve` writes; a peer that
+ * must not talk to us gets a STATUS that says why. When `serve` is done the channel ends. A transport is to be attached before the
+ * microtasks run that follow the first bytes.
+ */
+export function createAcceptedChannel(options: AcceptedChannelOptions): FrameChannel {
   const { serve, identity, remoteAddress, clock, logger, limits } = options;
   const channel = new FrameChannel({
     remoteAddress,
     clock,
-    pool: framePool,
+    pool: options.pool ?? framePool,
     idleTimeoutMs: limits.blockIdleTimeoutMs,
     maxFramesInFlight: limits.maxFramesInFlight,
     hello: encodeControl(frameTypes.hello, helloOf(identity)),
@@ -83,13 +108,7 @@ export function acceptBlockChannel(
     };
     drain().then(finish, finish);
   };
-  // Before the socket asks where its bytes are to go.
-  const isReading = channel.onChunk(first);
-  const adopted = limits.isOnreadAllowed ? adoptSocket(accepted, onReadOf(channel)) : undefined;
-  const socket = adopted ?? accepted;
-  attachSocket(channel, socket, adopted ? 'onread' : 'data');
-  if (!isReading) socket.pause();
-  return socket;
+  return channel;
 }
 
 function parseHello(frame: Frame): unknown {

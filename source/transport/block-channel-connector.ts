@@ -1,11 +1,11 @@
 import { connect } from 'node:net';
-import { parseAddress } from '../base/address.js';
+import { type Address, parseAddress } from '../base/address.js';
 import type { Clock, Timer } from '../base/clock.js';
 import type { BlockChannel, BlockChannelConnector, Frame, StatusMessage } from '../protocol/block-stream.js';
 import { encodeControl, frameTypes } from '../protocol/block-stream.js';
 import { ConfigError, InputOutputError, UnavailableError, fromWireError } from '../protocol/errors.js';
 import { type Identity, helloOf } from '../protocol/hello.js';
-import { framePool } from './buffer-pool.js';
+import { type BufferPool, framePool } from './buffer-pool.js';
 import { connectError, connectTimeoutError } from './connect-error.js';
 import { FrameChannel } from './frame-channel.js';
 import { checkHello } from './hello-check.js';
@@ -24,7 +24,17 @@ export interface BlockChannelConnectorOptions {
   poolIdleMs?: number | undefined;
   /** Frames received and not released, beyond which a channel reads no more. 16 if not said. */
   maxFramesInFlight?: number | undefined;
+  /** How a connection is made: over TCP if not said. */
+  dial?: Dial | undefined;
+  /** Where frames are received: the pool of the process if not said. */
+  pool?: BufferPool | undefined;
 }
+
+/**
+ * Connects to `address` and attaches what carries `channel`. Rejects with UnavailableError if nothing accepts the connection in time, and
+ * with the signal's reason if that aborts; nothing is left open then. `onClosed` is to be called once, when an attached connection is gone.
+ */
+export type Dial = (channel: FrameChannel, address: Address, options: { clock: Clock; connectTimeoutMs: number; signal: AbortSignal | undefined; onClosed: () => void }) => Promise<void>;
 
 /**
  * Opens block channels over TCP, and keeps those that were released for their next use.
@@ -35,7 +45,7 @@ export interface BlockChannelConnectorOptions {
  * (block-operation.ts).
  */
 export function createBlockChannelConnector(options: BlockChannelConnectorOptions): BlockChannelConnector {
-  return new TcpBlockChannelConnector(options);
+  return new PooledBlockChannelConnector(options);
 }
 
 interface Parked {
@@ -43,7 +53,7 @@ interface Parked {
   sinceMs: number;
 }
 
-class TcpBlockChannelConnector implements BlockChannelConnector {
+class PooledBlockChannelConnector implements BlockChannelConnector {
   readonly #options: BlockChannelConnectorOptions;
   readonly #clock: Clock;
   readonly #poolIdleMs: number;
@@ -87,48 +97,31 @@ class TcpBlockChannelConnector implements BlockChannelConnector {
     for (const channel of [...this.#open]) channel.destroy();
   }
 
-  #connect(address: string, signal: AbortSignal | undefined): Promise<FrameChannel> {
-    const { identity, connectTimeoutMs = 1000, idleTimeoutMs = 60_000, maxFramesInFlight = 16 } = this.#options;
+  async #connect(address: string, signal: AbortSignal | undefined): Promise<FrameChannel> {
+    const { identity, connectTimeoutMs = 1000, idleTimeoutMs = 60_000, maxFramesInFlight = 16, dial = dialTcp, pool = framePool } = this.#options;
     const target = parseAddress(address);
-    if (!target) return Promise.reject(new ConfigError(`${JSON.stringify(address)} is no address of a node; allowed: host:port`));
-    return new Promise((resolve, reject) => {
-      const channel = new FrameChannel({
-        remoteAddress: address,
-        clock: this.#clock,
-        pool: framePool,
-        idleTimeoutMs,
-        maxFramesInFlight,
-        hello: encodeControl(frameTypes.hello, helloOf(identity)),
-        onHello: (frame) => checkAnswer(frame, identity, address),
-      });
-      const socket = connect({ host: target.host, port: target.port, noDelay: true, allowHalfOpen: true, onread: onReadOf(channel) } as never);
-      const fail = (error: Error) => {
-        settle();
-        socket.destroy();
-        channel.destroy();
-        reject(error);
-      };
-      const onAbort = () => fail(signal!.reason as Error);
-      const onError = (error: NodeJS.ErrnoException) => fail(connectError(address, error));
-      const timer = this.#clock.setTimer(() => fail(connectTimeoutError(address, connectTimeoutMs)), connectTimeoutMs);
-      const settle = () => {
-        timer.cancel();
-        signal?.removeEventListener('abort', onAbort);
-        socket.off('error', onError);
-        // A socket that was given up may still report that.
-        socket.on('error', () => {});
-      };
-      signal?.addEventListener('abort', onAbort, { once: true });
-      socket.on('error', onError);
-      socket.once('connect', () => {
-        settle();
-        if (this.#isClosed) return fail(new UnavailableError(`the block channels of this process were closed; ${address} was not asked`));
-        attachSocket(channel, socket, 'onread');
-        this.#open.add(channel);
-        socket.once('close', () => this.#open.delete(channel));
-        resolve(channel);
-      });
+    if (!target) throw new ConfigError(`${JSON.stringify(address)} is no address of a node; allowed: host:port`);
+    const channel = new FrameChannel({
+      remoteAddress: address,
+      clock: this.#clock,
+      pool,
+      idleTimeoutMs,
+      maxFramesInFlight,
+      hello: encodeControl(frameTypes.hello, helloOf(identity)),
+      onHello: (frame) => checkAnswer(frame, identity, address),
     });
+    try {
+      await dial(channel, target, { clock: this.#clock, connectTimeoutMs, signal, onClosed: () => this.#open.delete(channel) });
+    } catch (error) {
+      channel.destroy();
+      throw error;
+    }
+    if (this.#isClosed) {
+      channel.destroy();
+      throw new UnavailableError(`the block channels of this process were closed; ${address} was not asked`);
+    }
+    if (!channel.isDestroyed) this.#open.add(channel);
+    return channel;
   }
 
   #drop(channel: FrameChannel): void {
@@ -151,6 +144,34 @@ class TcpBlockChannelConnector implements BlockChannelConnector {
     if (this.#parked.size > 0) this.#timer = this.#clock.setTimer(() => this.#sweep(), this.#poolIdleMs / 2, { background: true });
   }
 }
+
+const dialTcp: Dial = (channel, target, { clock, connectTimeoutMs, signal, onClosed }) =>
+  new Promise((resolve, reject) => {
+    const socket = connect({ host: target.host, port: target.port, noDelay: true, allowHalfOpen: true, onread: onReadOf(channel) } as never);
+    const fail = (error: Error) => {
+      settle();
+      socket.destroy();
+      reject(error);
+    };
+    const onAbort = () => fail(signal!.reason as Error);
+    const onError = (error: NodeJS.ErrnoException) => fail(connectError(channel.remoteAddress, error));
+    const timer = clock.setTimer(() => fail(connectTimeoutError(channel.remoteAddress, connectTimeoutMs)), connectTimeoutMs);
+    const settle = () => {
+      timer.cancel();
+      signal?.removeEventListener('abort', onAbort);
+      socket.off('error', onError);
+      // A socket that was given up may still report that.
+      socket.on('error', () => {});
+    };
+    signal?.addEventListener('abort', onAbort, { once: true });
+    socket.on('error', onError);
+    socket.once('connect', () => {
+      settle();
+      attachSocket(channel, socket, 'onread');
+      socket.once('close', onClosed);
+      resolve();
+    });
+  });
 
 /** The other's first frame: its hello, or a STATUS that says why it will not talk. Throws unless it is a hello that suits us. */
 function checkAnswer(frame: Frame, identity: Identity, address: string): void {
