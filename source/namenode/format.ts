@@ -7,7 +7,12 @@ export interface Format {
   readonly clusterId: string;
 }
 
-export const formatVersion = 1;
+/**
+ * 1: the first. 2: the edit log may hold kinds of edits that a program of version 1 does not know; its records are as they were.
+ * Every version from the oldest on is upgraded at start (upgradeNameSpace).
+ */
+export const formatVersion = 2;
+export const oldestFormatVersion = 1;
 const magic = 'dfsh name space';
 const writer = new ByteWriter();
 
@@ -16,14 +21,18 @@ export function encodeFormat(format: Format): Uint8Array {
   return writer.begin().text(magic).number(format.version).text(format.clusterId).finish();
 }
 
-/** Undefined if it is none of ours. Of another version only `version` is known. */
+/** Undefined if it is none of ours. Of a version that is not known only `version` is. */
 export function decodeFormat(bytes: Uint8Array): Format | undefined {
   try {
     const reader = new ByteReader(bytes);
     if (reader.text() !== magic) return undefined;
     const version = reader.number();
-    return { version, clusterId: version === formatVersion ? reader.text() : '' };
+    return { version, clusterId: isKnownVersion(version) ? reader.text() : '' };
   } catch {
     return undefined;
   }
+}
+
+export function isKnownVersion(version: number): boolean {
+  return version >= oldestFormatVersion && version <= formatVersion;
 }

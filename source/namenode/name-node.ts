@@ -13,9 +13,10 @@ import { type BlockServices, createBlockServices } from './block-services.js';
 import { createClientHandlers } from './client-service.js';
 import { type GroupMapping, SystemGroupMapping } from './group-mapping.js';
 import { describeKey } from './damaged-records.js';
+import { formatVersion } from './format.js';
 import { LeaseManager } from './lease-manager.js';
 import { LogTrimmer } from './log-trimmer.js';
-import { formatNameSpace, readClusterId } from './name-space-format.js';
+import { formatNameSpace, readClusterId, upgradeNameSpace } from './name-space-format.js';
 import type { NameNodeOptions } from './name-node-options.js';
 import { type Metric, nameNodeMetrics } from './name-node-metrics.js';
 import { Namespace } from './namespace.js';
@@ -62,7 +63,7 @@ export class NameNode {
   #fail!: (error: Error) => void;
 
   /**
-   * Opens the name space in `store`, making one where that is wanted and the store is empty. VersionMismatchError, StorageDamagedError:
+   * Opens the name space in `store`, making one where that is wanted and the store is empty, and upgrading one of an older version. VersionMismatchError, StorageDamagedError:
    * it is none that this program can take; nothing was touched.
    */
   static async open(parts: NameNodeParts): Promise<NameNode> {
@@ -73,6 +74,8 @@ export class NameNode {
       clusterId = await formatNameSpace(store, { clock, random, superuser: options.superuser, supergroup: options.supergroup ?? defaults.supergroup });
       logger.info(`a new name space was made: cluster ${clusterId}`);
     }
+    const oldVersion = await upgradeNameSpace(store);
+    if (oldVersion !== undefined) logger.info(`the name space was upgraded from format version ${oldVersion} to ${formatVersion}: older releases refuse it from now on`);
     return new NameNode(parts, clusterId);
   }
 

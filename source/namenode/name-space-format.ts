@@ -4,14 +4,19 @@ import { StorageDamagedError, VersionMismatchError } from '../protocol/errors.js
 import { wholeRange } from '../storage/key-encoding.js';
 import type { KeyValueReader, KeyValueStore } from '../storage/key-value-store.js';
 import { applyEdit } from './apply-edit.js';
-import { decodeFormat, formatVersion } from './format.js';
+import { decodeFormat, encodeFormat, type Format, formatVersion, isKnownVersion, oldestFormatVersion } from './format.js';
 import { formatKey } from './keys.js';
 
+/** The cluster id of the name space in `store`, as readFormat. */
+export function readClusterId(store: KeyValueReader): string | undefined {
+  return readFormat(store)?.clusterId;
+}
+
 /**
- * The cluster id of the name space in `store`; undefined if the store is empty. VersionMismatchError names both versions;
+ * What the name space in `store` is; undefined if the store is empty. VersionMismatchError names both versions;
  * StorageDamagedError: the store holds something that is no name space. Nothing is touched.
  */
-export function readClusterId(store: KeyValueReader): string | undefined {
+export function readFormat(store: KeyValueReader): Format | undefined {
   const record = store.get(formatKey);
   if (!record) {
     for (const _ of store.range({ ...wholeRange, limit: 1 })) {
@@ -21,10 +26,26 @@ export function readClusterId(store: KeyValueReader): string | undefined {
   }
   const format = decodeFormat(record);
   if (!format) throw new StorageDamagedError('the store does not begin as a name space does; it is left as it is');
-  if (format.version !== formatVersion) {
-    throw new VersionMismatchError(`the name space has format version ${format.version}, and this program knows version ${formatVersion}; it is left as it is`);
+  if (!isKnownVersion(format.version)) {
+    throw new VersionMismatchError(
+      `the name space has format version ${format.version}, and this program knows versions ${oldestFormatVersion} to ${formatVersion}; it is left as it is: use the release that wrote it, or a newer one`,
+    );
   }
-  return format.clusterId;
+  return format;
+}
+
+/**
+ * Brings a name space of an older version to this program's, in one transaction: a crash leaves the one or the other, and both start.
+ * Answers the version that it had, undefined if there was nothing to do.
+ */
+export async function upgradeNameSpace(store: KeyValueStore): Promise<number | undefined> {
+  if (readFormat(store)?.version === formatVersion) return undefined;
+  return store.transact((transaction) => {
+    const format = readFormat(transaction);
+    if (!format || format.version === formatVersion) return undefined;
+    transaction.put(formatKey, encodeFormat({ ...format, version: formatVersion }));
+    return format.version;
+  });
 }
 
 /**

@@ -84,8 +84,8 @@ export class NameNodeBench {
     return commands;
   }
 
-  as(user: string): Call {
-    const context: CallContext = { user, clientId: `client-of-${user}`, role: 'client', remoteAddress: '127.0.0.1:5' };
+  as(user: string, clientId = `client-of-${user}`): Call {
+    const context: CallContext = { user, clientId, role: 'client', remoteAddress: '127.0.0.1:5' };
     return async (method, params) => (await (this.nameNode.clientHandlers[method] as (params: unknown, context: CallContext) => unknown)(params, context)) as never;
   }
 
