@@ -64,6 +64,29 @@ test('a replica of the wrong length is rotten: not served, replaced elsewhere, a
   t.is(cluster.services.health().status, 'HEALTHY');
 });
 
+test('a rotten copy is never what a new one is made from, whatever else is to be chosen from (fault 12)', async (t) => {
+  const cluster = await BlockCluster.started(4);
+  const blocks = Array.from({ length: 30 }, () => cluster.write());
+  await cluster.run(1000);
+  const rottenHolders = new Map<number, string>();
+  for (const block of blocks) {
+    const rotten = cluster.holders(block)[block.blockId % 3]!;
+    rottenHolders.set(block.blockId, rotten.name);
+    rotten.replicas.set(block.blockId, { ...block, lengthBytes: block.lengthBytes - 1 });
+  }
+  for (const node of cluster.nodes) await node.report();
+  await cluster.runUntil(() => cluster.services.health().status === 'HEALTHY');
+  let orders = 0;
+  for (const node of cluster.nodes) {
+    for (const command of node.commands) {
+      if (command.kind !== 'replicate') continue;
+      orders++;
+      t.not(node.name, rottenHolders.get(command.block.blockId), 'its copy was known to be rotten');
+    }
+  }
+  t.true(orders >= blocks.length);
+});
+
 test('a replica of the wrong length makes room for a good one where there is no other node, and only beside good ones', async (t) => {
   const cluster = await BlockCluster.started(3);
   const block = cluster.write();

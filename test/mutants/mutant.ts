@@ -1,0 +1,17 @@
+/**
+ * A bug planted on purpose (mutation testing): what a careless hand would do to the source, and the tests that must notice it. Named after the bug
+ * that others had (promises.md's list and Hadoop's issues), or after the promise that it breaks.
+ */
+export interface Mutant {
+  readonly name: string;
+  /** Whose bug, or which promise. */
+  readonly of: string;
+  /** Relative to the root, of a file of source or test. */
+  readonly file: string;
+  /** Each text is in the file exactly once, so that a mutant that the source has outgrown is noticed. */
+  readonly changes: readonly { readonly from: string; readonly to: string }[];
+  /** Files in dist/test, or patterns of such: one failing test of them is enough. */
+  readonly caughtBy: readonly string[];
+  /** Added to the environment: seeds, cycles. */
+  readonly environment?: Readonly<Record<string, string>>;
+}
