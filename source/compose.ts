@@ -24,6 +24,8 @@ export interface ConnectOptions {
   retryTimeoutMs?: number | undefined;
   /** False: close() may answer before the replicas are on disk. The name node's configuration decides if not said. */
   isDurableClose?: boolean | undefined;
+  /** How long a replica may keep a reader waiting before a second one is asked, ms; 500 if not said, 0 for never. */
+  hedgedReadDelayMs?: number | undefined;
   /** Told why a call waits for the name node, when it takes longer than a second. */
   onWaiting?: ((reason: Error) => void) | undefined;
 }
@@ -46,7 +48,7 @@ export async function connect(options: ConnectOptions = {}): Promise<DfsClient> 
     identity,
     clock: systemClock,
     random: systemRandom,
-    options: { retryTimeoutMs: options.retryTimeoutMs ?? 60_000, isDurableClose: options.isDurableClose, onWaiting: options.onWaiting },
+    options: { retryTimeoutMs: options.retryTimeoutMs ?? 60_000, isDurableClose: options.isDurableClose, hedgedReadDelayMs: options.hedgedReadDelayMs, onWaiting: options.onWaiting },
   });
 }
 

@@ -27,6 +27,8 @@ export interface Config {
   readonly deadNodeTimeoutMs: number;
   readonly blockReportIntervalMs: number;
   readonly retryTimeoutMs: number;
+  /** How long a replica may keep a reader waiting before a second one is asked; 0: never. */
+  readonly hedgedReadDelayMs: number;
   readonly trashIntervalMinutes: number;
   readonly isDurableClose: boolean;
   readonly softLeaseLimitMs: number;
@@ -71,6 +73,7 @@ const rules = {
   dead_node_timeout_ms: milliseconds(30),
   block_report_interval_ms: milliseconds(1000),
   retry_timeout_ms: milliseconds(0),
+  hedged_read_delay_ms: milliseconds(0),
   trash_interval_minutes: whole(0, 10_000_000, 'minutes'),
   durable_close: truth,
   soft_lease_limit_ms: milliseconds(100),
@@ -160,6 +163,7 @@ export async function parseConfig(content: string, { file, defaultDataDirectory 
     deadNodeTimeoutMs,
     blockReportIntervalMs: value('block_report_interval_ms', 6 * 60 * minuteMs),
     retryTimeoutMs: value('retry_timeout_ms', minuteMs),
+    hedgedReadDelayMs: value('hedged_read_delay_ms', 500),
     trashIntervalMinutes: value('trash_interval_minutes', 1440),
     isDurableClose: value('durable_close', true),
     softLeaseLimitMs,
@@ -181,6 +185,8 @@ async function parseObject(content: string, file: string): Promise<Record<string
   } catch {
     throw new ConfigError(await syntaxMistake(content, file));
   }
+  const repeated = await repeatedKeys(content, file);
+  if (repeated.length > 0) throw new ConfigError(repeated.join('\n'));
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw new ConfigError(`${file}: holds ${show(parsed)}; allowed: an object with the keys ${configKeys.slice(0, 3).join(', ')}`);
   return parsed as Record<string, unknown>;
 }
@@ -194,6 +200,25 @@ async function syntaxMistake(content: string, file: string): Promise<string> {
   const before = content.slice(0, offset).split('\n');
   const what = errors[0] ? printParseErrorCode(errors[0].error).replace(/([a-z])([A-Z])/g, '$1 $2').toLowerCase() : 'not valid';
   return `${file}:${before.length}:${before.at(-1)!.length + 1}: not JSON: ${what}`;
+}
+
+/** A line for each key that an object has twice: JSON.parse would take the last one without a word. `content` is good JSON. */
+async function repeatedKeys(content: string, file: string): Promise<string[]> {
+  const keys = Array.from(content.matchAll(/("(?:[^"\\]|\\.)*")(\s*:)?/g), ([, text, colon]) => (colon ? (JSON.parse(text!) as string) : undefined)).filter((key) => key !== undefined);
+  if (new Set(keys).size === keys.length) return [];
+  // The same key in two objects is right: only now a parser has to tell.
+  const { visit } = await import('jsonc-parser');
+  const firstLines = new Map<string, number>();
+  const lines: string[] = [];
+  visit(content, {
+    onObjectProperty(key, _offset, _length, line, column, path) {
+      const place = JSON.stringify([...path(), key]);
+      const first = firstLines.get(place);
+      if (first === undefined) firstLines.set(place, line + 1);
+      else lines.push(`${file}:${line + 1}:${column + 1}: the key "${key}" is there already, in line ${first}; allowed: each key once`);
+    },
+  });
+  return lines;
 }
 
 function readDataNodes(object: Record<string, unknown>, complain: Complain, file: string, mistakes: string[]): string[] {

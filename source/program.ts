@@ -55,7 +55,7 @@ export async function createProgram(values: Arguments, exit?: () => void, onWait
   const session: Session = { user, workingDirectory: `/user/${user}`, localDirectory: process.cwd(), isJson: values.json ?? false, history: () => [], ...(exit && { exit }) };
   let client: Promise<DfsClient> | undefined;
   let remote: Promise<FileSystem> | undefined;
-  const getClient = () => (client ??= connect({ nameNode, user, retryTimeoutMs: config.retryTimeoutMs, onWaiting }));
+  const getClient = () => (client ??= connect({ nameNode, user, retryTimeoutMs: config.retryTimeoutMs, hedgedReadDelayMs: config.hedgedReadDelayMs, onWaiting }));
   const local = await localFileSystem();
   const getLocalCluster = () => localCluster(config, entryPoint(), nameNode);
   return {

@@ -4,6 +4,7 @@ import type { ClientProtocol } from '../protocol/client-protocol.js';
 import type { ClusterHealth, DatanodeReport, FeedItem } from '../protocol/cluster-events.js';
 import type { FileStatus } from '../protocol/file-status.js';
 import type { ResultOf } from '../protocol/method.js';
+import type { ReadCounters } from './hedged-reads.js';
 
 /**
  * The typed API of the package: `connect` (compose.ts) resolves to a DfsClient. Paths are absolute and clean. Failures
@@ -13,6 +14,8 @@ export interface DfsClient {
   /** `dfs://host:port`, without a last slash. */
   readonly uri: string;
   readonly user: string;
+  /** What its readers met so far: slow, dead and corrupt replicas. */
+  readonly readCounters: ReadCounters;
 
   getServerDefaults(): Promise<ResultOf<ClientProtocol, 'fs.getServerDefaults'>>;
   /** FileNotFoundError if there is none. */

@@ -15,6 +15,7 @@ import type { DfsClient, FileReader, FileWriter, ReadOptions, WriteOptions } fro
 import { followFeed, type OpenFeed } from './cluster-feed.js';
 import { eachBlock, FileBlocks } from './file-blocks.js';
 import { fileChecksum } from './file-checksum.js';
+import { HedgedReads, type ReadCounters } from './hedged-reads.js';
 import { InputStream } from './input-stream.js';
 import { LeaseRenewer } from './lease-renewer.js';
 import { readableOf, writableOf } from './node-streams.js';
@@ -29,6 +30,8 @@ export interface ClientOptions {
   callTimeoutMs?: number | undefined;
   /** False: close() may answer before the replicas are on disk. The name node's default if not said. */
   isDurableClose?: boolean | undefined;
+  /** How long a replica may keep a reader waiting before a second one is asked; 500 if not said, 0 for never. */
+  hedgedReadDelayMs?: number | undefined;
   /** Told why a call waits for the name node, when it takes longer than a second. */
   onWaiting?: ((reason: Error) => void) | undefined;
   log?: Logger | undefined;
@@ -70,6 +73,7 @@ class NameNodeClient implements DfsClient {
   readonly #dataNodes = new Map<string, RpcCaller<DatanodeServiceProtocol>>();
   readonly #writers = new Set<FileWriter>();
   readonly #readers = new Set<FileReader>();
+  readonly #hedgedReads: HedgedReads;
   readonly #environment: WriterEnvironment;
   #defaults: Promise<ServerDefaults> | undefined;
 
@@ -79,6 +83,7 @@ class NameNodeClient implements DfsClient {
     this.uri = `dfs://${parts.nameNodeAddress}`;
     this.user = parts.identity.user;
     this.#log = options.log ?? silentLogger;
+    this.#hedgedReads = new HedgedReads(clock, options.hedgedReadDelayMs);
     this.#nameNode = new RetryingCaller(parts.nameNode, clock, random, {
       retryTimeoutMs: options.retryTimeoutMs,
       callTimeoutMs: options.callTimeoutMs ?? defaultCallTimeoutMs,
@@ -99,6 +104,10 @@ class NameNodeClient implements DfsClient {
       isDurableClose: options.isDurableClose,
       writers: this.#writers,
     };
+  }
+
+  get readCounters(): ReadCounters {
+    return { ...this.#hedgedReads.counters };
   }
 
   getServerDefaults(): Promise<ServerDefaults> {
@@ -223,7 +232,7 @@ class NameNodeClient implements DfsClient {
       userSignal: signal,
       onProgress: options.onProgress,
       onEnd: () => this.#readers.delete(reader),
-      file: { nameNode: this.#nameNode, connector, clock, random, log: this.#log, signal: stop.signal, path, blocks, unreachable: new Set() },
+      file: { nameNode: this.#nameNode, connector, clock, random, log: this.#log, signal: stop.signal, path, blocks, unreachable: new Set(), hedge: this.#hedgedReads.stream() },
     });
     this.#readers.add(reader);
     return reader;

@@ -1,6 +1,7 @@
 import { isWithin } from '../base/path.js';
 import { escapeControls } from '../base/text.js';
 import {
+  BlockMissingError,
   CancelledError,
   DfsError,
   DirectoryNotEmptyError,
@@ -13,6 +14,7 @@ import {
   IsADirectoryError,
   NotADirectoryError,
   NotEnoughReplicasError,
+  NotReplicatedYetError,
   RenameIntoItselfError,
   UnavailableError,
 } from '../protocol/errors.js';
@@ -131,10 +133,12 @@ export function isFatal(error: unknown, signal: AbortSignal): boolean {
   return error instanceof UnavailableError || error instanceof UsageError || isCancellation(error, signal);
 }
 
-/** The lines on stderr: HDFS prints the first line of a message; why no node was chosen, or why one did not start, is worth the others. */
+const errorsWithLines = [NotEnoughReplicasError, NotReplicatedYetError, BlockMissingError, InputOutputError];
+
+/** The lines on stderr: HDFS prints the first line of a message; why no node was chosen or could be read, or why one did not start, is worth the others. */
 export function errorLines(name: string, text: string, error: unknown): string[] {
   const [first = '', ...others] = text.split('\n');
-  const details = error instanceof NotEnoughReplicasError || error instanceof InputOutputError ? [...others, ...error.details] : [];
+  const details = error instanceof DfsError && errorsWithLines.some((kind) => error instanceof kind) ? [...others, ...error.details] : [];
   return [`${name}: ${first}`, ...details.map((line) => `  ${line}`)].map((line) => escapeControls(line));
 }
 

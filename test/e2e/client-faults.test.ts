@@ -24,7 +24,7 @@ async function stopProcess(t: { teardown(end: () => void): void }, pid: number):
 }
 
 for (const hop of [0, 2]) {
-  test(`data node ${hop + 1} of the pipeline is stopped, not killed: the put leaves it out within seconds, and goes on`, async (t) => {
+  test(`data node ${hop + 1} of the pipeline is stopped, not killed: the put leaves it out within seconds, and goes on (fault 54)`, async (t) => {
     const cluster = await RealCluster.create({ dataNodes: 4, settings: { ...quickVerdicts, block_size: '64m' } });
     t.teardown(() => cluster.destroy());
     const client = await cluster.client();
@@ -51,7 +51,7 @@ for (const hop of [0, 2]) {
   });
 }
 
-test('a data node is stopped in the middle of a get: the rest comes from another one within seconds', async (t) => {
+test('a data node is stopped in the middle of a get: the rest comes from another one within seconds (fault 54)', async (t) => {
   const cluster = await RealCluster.create({ dataNodes: 3, settings: { block_size: '64m' } });
   t.teardown(() => cluster.destroy());
   const client = await cluster.client();
@@ -75,7 +75,7 @@ test('a data node is stopped in the middle of a get: the rest comes from another
   t.not(node, first);
 });
 
-test('the name node is killed and started again in the middle of a put: the put goes on, and the file is whole', async (t) => {
+test('the name node is killed and started again in the middle of a put: the put goes on, and the file is whole (fault 2)', async (t) => {
   const cluster = await RealCluster.create({ settings: { ...quickVerdicts, block_size: '1m' } });
   t.teardown(() => cluster.destroy());
   const client = await cluster.client();

@@ -1,6 +1,6 @@
 import { crc32 } from '../../source/base/checksum.js';
 import type { Clock } from '../../source/base/clock.js';
-import { systemClock } from '../../source/base/clock.js';
+import { sleep, systemClock } from '../../source/base/clock.js';
 import { seededRandom } from '../../source/base/random.js';
 import type { DfsClient } from '../../source/client/client-api.js';
 import { createDfsClient } from '../../source/client/dfs-client.js';
@@ -35,8 +35,10 @@ export interface FakeNode {
   state: 'live' | 'stale' | 'dead';
   /** By block id. */
   replicas: Map<number, { generationStamp: number; bytes: Buffer }>;
-  /** What READ does to the packet at this offset before it is sent; true: break the connection off. */
-  onReadPacket?: ((data: Buffer, offset: number) => boolean | 'silent' | void) | undefined;
+  /** What READ does to the packet at this offset before it is sent; true: break the connection off; a number: wait so long, ms, first. */
+  onReadPacket?: ((data: Buffer, offset: number) => boolean | 'silent' | number | { breakAfterMs: number } | void) | undefined;
+  /** Bytes of data in a packet of a READ; 65,536 if not said. */
+  packetDataBytes?: number;
 }
 
 /** What happens to a packet at the head of a pipeline. */
@@ -81,7 +83,7 @@ export class FakeCluster {
     }));
   }
 
-  client(options: { retryTimeoutMs?: number; isDurableClose?: boolean } = {}): DfsClient {
+  client(options: { retryTimeoutMs?: number; isDurableClose?: boolean; hedgedReadDelayMs?: number } = {}): DfsClient {
     const nameNode: RpcCaller<ClientProtocol> = {
       call: async (method, params, callOptions: CallOptions = {}) => {
         await new Promise((resolve) => setImmediate(resolve));
@@ -104,7 +106,7 @@ export class FakeCluster {
       identity: { clusterId: null, role: 'client', user: 'tester', clientId: 'c1' },
       clock: this.clock,
       random: seededRandom(1),
-      options: { retryTimeoutMs: options.retryTimeoutMs ?? 60_000, isDurableClose: options.isDurableClose },
+      options: { retryTimeoutMs: options.retryTimeoutMs ?? 60_000, isDurableClose: options.isDurableClose, hedgedReadDelayMs: options.hedgedReadDelayMs },
     });
   }
 
@@ -340,7 +342,7 @@ export class FakeCluster {
     await channel.write([encodeControl(frameTypes.status, { ok: true, chunkBytes, offsetBytes: start, replicaLengthBytes: replica.bytes.length })]);
     let sequence = 0;
     for (let offset = start; ; ) {
-      const data = Buffer.from(replica.bytes.subarray(offset, Math.min(end, offset + 65_536)));
+      const data = Buffer.from(replica.bytes.subarray(offset, Math.min(end, offset + (node.packetDataBytes ?? 65_536))));
       const isLast = data.length === 0;
       const checksumCount = Math.ceil(data.length / chunkBytes);
       const front = Buffer.alloc(packetOverheadBytes(data.length, chunkBytes));
@@ -348,7 +350,9 @@ export class FakeCluster {
       for (let i = 0; i < checksumCount; i++) front.writeUInt32BE(crc32(data.subarray(i * chunkBytes, (i + 1) * chunkBytes)), 32 + 4 * i);
       const fault = isLast ? undefined : node.onReadPacket?.(data, offset);
       if (fault === 'silent') return forever;
-      if (fault) return channel.destroy();
+      if (typeof fault === 'object') await sleep(this.clock, fault.breakAfterMs);
+      if (typeof fault === 'number') await sleep(this.clock, fault);
+      else if (fault) return channel.destroy();
       await channel.write([front, data]);
       if (isLast) return;
       offset += data.length;

@@ -31,6 +31,7 @@ test('a file with only the three original keys works, and everything else has a 
   t.is(config.deadNodeTimeoutMs, 10_000);
   t.is(config.dataDirectory, at.defaultDataDirectory);
   t.true(config.isDurableClose);
+  t.is(config.hedgedReadDelayMs, 500);
   // Data nodes that fill the disk they share with the name node leave it what it needs to delete: 64 MiB, and room to work.
   t.is(config.reservedBytes, 268_435_456);
 });
@@ -49,6 +50,7 @@ const cases: [title: string, content: string, ...lines: RegExp[]][] = [
   ['a list is no configuration', '[]', /^holds \[\]; allowed: an object/],
   ['an unknown key is named with the nearest known one', '{"blocksize": 1}', /^unknown key "blocksize"; did you mean "block_size"\?$/],
   ['an unknown key far from all lists the known ones', '{"colour": 1}', /^unknown key "colour"; known: block_size, /],
+  ['a key that is there twice is named with both of its lines', '{\n  "block_size": 1,\n  "min_replication": 1,\n  "block_\\u0073ize": 2\n}', /config\.json:4:3: the key "block_size" is there already, in line 2; allowed: each key once$/],
   ['__proto__ is an unknown key like any other', '{"__proto__": {"block_size": 1}}', /^unknown key "__proto__"/],
   ['a size of a wrong type', '{"block_size": true}', /^"block_size" is true; allowed: a size from 1 byte to 1 TiB/],
   ['a size of zero', '{"block_size": 0}', /^"block_size" is 0; allowed/],

@@ -79,7 +79,7 @@ test('a dead node is passed over, and not tried first for the blocks after it', 
 });
 
 for (const offset of [0, 65_536, 131_072, 458_752]) {
-  test(`a node that dies at byte ${offset} of a block: another one goes on at that byte`, async (t) => {
+  test(`a node that dies at byte ${offset} of a block: another one goes on at that byte (fault 33)`, async (t) => {
     const { cluster, bytes } = clusterWithFile(500_000);
     cluster.nodes[0]!.onReadPacket = (_, at) => at === offset;
     t.true((await readFile(cluster.client(), '/f')).equals(bytes));
@@ -89,7 +89,7 @@ for (const offset of [0, 65_536, 131_072, 458_752]) {
   });
 }
 
-test('bytes that do not match their checksum never reach the reader: another replica, and the copy is reported', async (t) => {
+test('bytes that do not match their checksum never reach the reader: another replica, and the copy is reported (fault 35)', async (t) => {
   const { cluster, bytes } = clusterWithFile(500_000);
   const blockId = cluster.files.get('/f')!.blocks[0]!.block.blockId;
   // The checksums were computed before: what is flipped is flipped on the way.
@@ -110,7 +110,7 @@ test('a replica that is too short is no end of the file', async (t) => {
   t.true((await readFile(cluster.client(), '/f')).equals(bytes));
 });
 
-test('a replica of another generation is refused by its node and passed over', async (t) => {
+test('a replica of another generation is refused by its node and passed over (faults 17, 32)', async (t) => {
   const { cluster, bytes } = clusterWithFile(5000);
   for (const replica of cluster.nodes[0]!.replicas.values()) replica.generationStamp--;
   t.true((await readFile(cluster.client(), '/f')).equals(bytes));
@@ -139,7 +139,7 @@ test('no replica can be read: BlockMissingError names the block, the file, and e
     clock.advance(100);
   }
   const error = await t.throwsAsync<InstanceType<typeof BlockMissingError>>(reading, { instanceOf: BlockMissingError });
-  t.is(error!.message, `/f: no replica of blk_${block.blockId}_${block.generationStamp} (block 1 of the file) can be read`);
+  t.is(error!.message, `Could not obtain block: blk_${block.blockId}_${block.generationStamp} file=/f (block 1 of the file)`);
   t.is(error!.blockId, block.blockId);
   t.deepEqual([...error!.details].sort(), ['dn1: no such replica', 'dn2: fake:2 refused the connection', 'dn3: no such replica']);
 });

@@ -34,7 +34,7 @@ test('a dead node in the first pipeline: another block without it, and the file 
   assertContent(t, cluster, bytes);
 });
 
-test('the first node of the first pipeline refuses the connection', async (t) => {
+test('the first node of the first pipeline refuses the connection (fault 27)', async (t) => {
   const cluster = new FakeCluster(4);
   cluster.nodes[0]!.isDown = true;
   const bytes = patternBytes(100);
@@ -43,7 +43,7 @@ test('the first node of the first pipeline refuses the connection', async (t) =>
   assertContent(t, cluster, bytes);
 });
 
-test('a node without space is left out, and the progress says why', async (t) => {
+test('a node without space is left out, and the progress says why (fault 18)', async (t) => {
   const cluster = new FakeCluster(4);
   cluster.onWrite = (nodes) => (nodes.includes(cluster.nodes[2]!) ? { ok: false, error: toWireError(new NoSpaceError('no space left')), badDatanode: 'uuid-3' } : undefined);
   let last: WriteProgress | undefined;
@@ -197,7 +197,7 @@ async function onManualClock<T>(clock: ManualClock, work: Promise<T>): Promise<T
   return work;
 }
 
-test('a node that is stopped, not dead: the name node tells which one of the silent pipeline it is', async (t) => {
+test('a node that is stopped, not dead: the name node tells which one of the silent pipeline it is (fault 54)', async (t) => {
   const clock = new ManualClock();
   const cluster = new FakeCluster(4, clock);
   let faults = 0;
@@ -214,7 +214,7 @@ test('a node that is stopped, not dead: the name node tells which one of the sil
   assertContent(t, cluster, bytes);
 });
 
-test('a pipeline that stays silent though the name node hears everybody: given up after its limit', async (t) => {
+test('a pipeline that stays silent though the name node hears everybody: given up after its limit (fault 23)', async (t) => {
   const clock = new ManualClock();
   const cluster = new FakeCluster(4, clock);
   let faults = 0;

@@ -44,7 +44,7 @@ async function writeAndKill(cluster: MiniCluster, client: DfsClient, bytes: Buff
 }
 
 for (const hop of [0, 1, 2]) {
-  test(`node ${hop + 1} of the pipeline dies in the middle of a block: the write succeeds, and the file ends with three replicas`, async (t) => {
+  test(`node ${hop + 1} of the pipeline dies in the middle of a block: the write succeeds, and the file ends with three replicas (fault 1)`, async (t) => {
     const cluster = await MiniCluster.start(t, { dataNodeCount: 4, blockSizeBytes: 8 * megabyte });
     const client = cluster.client();
     const bytes = patternBytes(12 * megabyte + 333, hop);
@@ -59,7 +59,7 @@ for (const hop of [0, 1, 2]) {
   });
 }
 
-test('nodes die at random packets, again and again, and come back: every file is whole', async (t) => {
+test('nodes die at random packets, again and again, and come back: every file is whole (fault 1)', async (t) => {
   const random = seededRandom(20_261_122);
   const cluster = await MiniCluster.start(t, { dataNodeCount: 4, blockSizeBytes: 2 * megabyte });
   const client = cluster.client();
@@ -95,7 +95,7 @@ test('two of four nodes die during one put: it succeeds with the replicas that m
   t.true((await cluster.replicaFiles(blockId)).size >= 2);
 });
 
-test('a put begins while a node of its first pipeline is dead and nobody knows it yet', async (t) => {
+test('a put begins while a node of its first pipeline is dead and nobody knows it yet (fault 27)', async (t) => {
   const cluster = await MiniCluster.start(t, { dataNodeCount: 4 });
   const client = cluster.client();
   await writeFile(client, '/before', patternBytes(1000));
@@ -126,7 +126,7 @@ test('a node that was restarted is used again over new connections', async (t) =
   t.is((await readFile(client, '/before')).length, 1000);
 });
 
-test('a flipped byte in one replica: the reader gets the right bytes, and the copy is replaced', async (t) => {
+test('a flipped byte in one replica: the reader gets the right bytes, and the copy is replaced (fault 12)', async (t) => {
   const cluster = await MiniCluster.start(t, { blockSizeBytes: 4 * megabyte });
   const client = cluster.client();
   const bytes = patternBytes(3 * megabyte);
@@ -153,7 +153,7 @@ test('a flipped byte in one replica: the reader gets the right bytes, and the co
   await cluster.waitFor((health) => health.blocks.corrupt === 0 && health.blocks.underReplicated === 0);
 });
 
-test('a node dies in the middle of a read: the rest comes from another one', async (t) => {
+test('a node dies in the middle of a read: the rest comes from another one (faults 27, 33)', async (t) => {
   const cluster = await MiniCluster.start(t, { blockSizeBytes: 64 * megabyte });
   const client = cluster.client();
   const bytes = patternBytes(24 * megabyte);

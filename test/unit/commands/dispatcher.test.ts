@@ -4,7 +4,7 @@ import type { Command, CommandContext, CommandRegistry } from '../../../source/c
 import { UsageError } from '../../../source/commands/command-errors.js';
 import { runLine } from '../../../source/commands/dispatcher.js';
 import { createRegistry, registry } from '../../../source/commands/registry.js';
-import { CancelledError, FileNotFoundError, InvalidArgumentError, NotEnoughReplicasError, SafeModeError, UnavailableError } from '../../../source/protocol/errors.js';
+import { BlockMissingError, CancelledError, FileNotFoundError, InvalidArgumentError, NotEnoughReplicasError, SafeModeError, UnavailableError } from '../../../source/protocol/errors.js';
 import { RecorderSink } from '../../helpers/recorder-sink.js';
 
 type Run = Command['run'];
@@ -121,6 +121,12 @@ test('why no node was chosen is told below the error', async (t) => {
   const { run, sink } = setUp([command('put', fail(new NotEnoughReplicasError('File /a could only be written to 0 nodes.', { details: ['dn1: full', 'dn2: dead'] })))]);
   t.is(await run('put'), 1);
   t.deepEqual(sink.errors, ['put: File /a could only be written to 0 nodes.', '  dn1: full', '  dn2: dead']);
+});
+
+test('why no replica could be read is told below the error, a line a node', async (t) => {
+  const { run, sink } = setUp([command('cat', fail(new BlockMissingError('Could not obtain block: blk_7_8 file=/a (block 0 of the file)', { details: ['dn1: refused the connection', 'dn2: was too slow'] })))]);
+  t.is(await run('cat'), 1);
+  t.deepEqual(sink.errors, ['cat: Could not obtain block: blk_7_8 file=/a (block 0 of the file)', '  dn1: refused the connection', '  dn2: was too slow']);
 });
 
 test('without a name node the code is 2, and what to type is said', async (t) => {
