@@ -30,7 +30,7 @@ export function testNamespaceOn(test: TestFn, factory: StoreFactory, runs: numbe
           await factory.close(harness.store);
         }
       }),
-      { numRuns: runs },
+      { numRuns: runs, includeErrorInReport: true },
     );
     t.pass();
   });

@@ -87,7 +87,7 @@ export const mutants: readonly Mutant[] = [
     of: 'P11',
     file: 'source/namenode/apply-edit.ts',
     changes: [{ from: 'if (call) transaction.put(callKey(call.clientId, call.callId), encodeId(editId));', to: 'if (call) void callKey(call.clientId, call.callId), encodeId(editId);' }],
-    caughtBy: ['unit/namenode/retries.test.js'],
+    caughtBy: ['contract/namespace-memory.test.js'],
   },
   {
     name: 'a call id answers another call',
