@@ -46,10 +46,10 @@ const maxNotices = 100_000;
 /**
  * Keeps the name node informed (BPServiceActor): registers, sends heartbeats, full block reports and what comes and goes, each on its own
  * path, so that none waits for another; and does so again, with a backoff, for ever, whatever becomes of the name node. Only a refusal that no
- * waiting can change ends it.
+ * waiting can change, or the failure of more disks than it does without, ends it.
  *
  *      start -> registering -> serving -> (unknown to the name node) -> registering ...
- *                    \-> ended: another cluster, another version, another process with this identity
+ *                    \-> ended: another cluster, another version, another process with this identity, no disks
  */
 export class NameNodeLink {
   readonly outbox = new ReportOutbox(maxNotices);
@@ -108,10 +108,11 @@ export class NameNodeLink {
         await Promise.all([this.#sendHeartbeats(this.#session), this.#sendReports(this.#session)]);
       } catch (error) {
         if (signal.aborted) return;
-        if (isFinal(error)) {
+        const reason = this.#finalReason(error);
+        if (reason) {
           this.#session?.ended.abort();
-          this.#options.logger.error(`this data node cannot serve: ${error.message}`);
-          return this.#resolveEnded(error);
+          this.#options.logger.error(`this data node cannot serve: ${reason.message}`);
+          return this.#resolveEnded(reason);
         }
         this.#noteOutage(error);
         await this.#backoff(failures++, signal);
@@ -130,6 +131,7 @@ export class NameNodeLink {
       port,
       softwareVersion,
       storages: await store.readStorages(),
+      ...this.#failures(),
     });
     await store.bindToCluster(answer.clusterId);
     identity.clusterId = answer.clusterId;
@@ -156,17 +158,24 @@ export class NameNodeLink {
       try {
         const { commands } = await this.#call(
           'datanode.sendHeartbeat',
-          { ...session.sender, storages: await this.#options.store.readStorages(), ...this.#options.statistics() },
+          { ...session.sender, storages: await this.#options.store.readStorages(), ...this.#failures(), ...this.#options.statistics() },
           signal,
         );
         failures = 0;
         this.#noteAnswer();
+        // It has been told now.
+        if (this.#options.store.unusable) throw this.#options.store.unusable;
         this.#obey(session, commands);
         await this.#pause(session.heartbeatIntervalMs, signal);
       } catch (error) {
         await this.#failed(session, error, failures++);
       }
     }
+  }
+
+  #failures(): Pick<Heartbeat, 'failedVolumes'> {
+    const { failedVolumes } = this.#options.store;
+    return failedVolumes.length > 0 ? { failedVolumes } : {};
   }
 
   #obey(session: Session, commands: DatanodeCommand[]): void {
@@ -285,7 +294,7 @@ export class NameNodeLink {
       session.ended.abort();
       return;
     }
-    if (isFinal(error)) {
+    if (this.#finalReason(error)) {
       session.ended.abort();
       throw error;
     }
@@ -321,8 +330,10 @@ export class NameNodeLink {
     if (this.#isOutageLogged) this.#options.logger.info('the name node answers again');
     this.#isOutageLogged = false;
   }
-}
 
-function isFinal(error: unknown): error is Error {
-  return error instanceof ClusterMismatchError || error instanceof RegistrationRefusedError || error instanceof VersionMismatchError;
+  /** Why no waiting can help; undefined if it can. */
+  #finalReason(error: unknown): Error | undefined {
+    const isRefusal = error instanceof ClusterMismatchError || error instanceof RegistrationRefusedError || error instanceof VersionMismatchError;
+    return this.#options.store.unusable ?? (isRefusal ? error : undefined);
+  }
 }

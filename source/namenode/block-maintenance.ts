@@ -122,7 +122,9 @@ export class BlockMaintenance implements DatanodeListener {
       lostCount++;
     };
     this.#scans.add(this.#entriesOf(node, drop), () => {
-      events.publish({ kind: 'node-stale', level: 'error', node: node.name, message: `${node.name} lost its storage ${storage.storageId} with ${counted(lostCount, 'replica')}` });
+      const known = node.failedVolumes.find(({ storageId }) => storageId === storage.storageId);
+      const which = known ? `${known.directory} (${known.reason})` : storage.storageId;
+      events.publish({ kind: 'storage-failed', level: 'error', node: node.name, message: `${node.name} lost its storage ${which} with ${counted(lostCount, 'replica')}` });
     });
   }
 

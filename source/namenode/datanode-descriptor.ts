@@ -1,6 +1,6 @@
 import type { Block } from '../protocol/block.js';
 import type { DatanodeReport } from '../protocol/cluster-events.js';
-import type { DatanodeCommand, StorageReport } from '../protocol/datanode-protocol.js';
+import type { DatanodeCommand, FailedVolume, StorageReport } from '../protocol/datanode-protocol.js';
 import { BlockSet } from './block-set.js';
 import { InvalidationQueue } from './invalidation-queue.js';
 import type { PlacementCandidate } from './placement.js';
@@ -44,6 +44,8 @@ export class DatanodeDescriptor implements PlacementCandidate {
   /** Processes that another one has replaced: two processes cannot both be this node. */
   readonly replacedNonces: string[] = [];
   storages: DatanodeStorage[] = [];
+  /** Its directories that are out of use, as it told last. */
+  failedVolumes: readonly FailedVolume[] = [];
   /** On the manager's observed time: see DatanodeManager. */
   lastHeardMs: number;
   /** Monotonic, and as wall time for people; 0: never in this life. */
@@ -176,6 +178,7 @@ export class DatanodeDescriptor implements PlacementCandidate {
       sinceHeartbeatMs: Math.max(0, Math.round(nowMs - this.lastHeartbeatMs)),
       lastHeartbeatTimeMs: this.lastHeartbeatTimeMs,
       lastBlockReportTimeMs: this.lastBlockReportTimeMs,
+      ...(this.failedVolumes.length > 0 && { failedVolumes: this.failedVolumes.map(({ directory, reason }) => ({ directory, reason })) }),
     };
   }
 

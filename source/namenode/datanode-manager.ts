@@ -3,7 +3,7 @@ import { assert } from '../base/assert.js';
 import type { Clock } from '../base/clock.js';
 import { counted } from '../base/text.js';
 import type { DatanodeReport } from '../protocol/cluster-events.js';
-import type { DatanodeProtocol } from '../protocol/datanode-protocol.js';
+import type { DatanodeProtocol, FailedVolume } from '../protocol/datanode-protocol.js';
 import { ClusterMismatchError, OverloadedError, RegistrationRefusedError, UnregisteredNodeError } from '../protocol/errors.js';
 import type { ParamsOf } from '../protocol/method.js';
 import type { KeyValueStore } from '../storage/key-value-store.js';
@@ -138,6 +138,7 @@ export class DatanodeManager {
     node.softwareVersion = params.softwareVersion;
     node.state = 'live';
     this.#hear(node);
+    const failedDirectories = this.#noteFailedVolumes(node, params.failedVolumes);
     for (const storage of node.storages) {
       storage.isReported = false;
       storage.lastReportId = 0;
@@ -151,6 +152,7 @@ export class DatanodeManager {
     }
     this.#listener?.nodeRegistered(node, { isNewProcess: before.isNewProcess, wasDead: before.state === 'dead' });
     for (const storage of failed) this.#listener?.storageFailed(node, storage);
+    this.#tellUnknownStorages(node, failedDirectories);
 
     if (isNew) this.#options.events.publish({ kind: 'node-registered', level: 'info', node: node.name, message: `${node.name} joined the cluster at ${address}` });
     else if (before.epoch === 0) this.#options.events.publish({ kind: 'node-registered', level: 'info', node: node.name, message: `${node.name} registered from ${address}` });
@@ -178,6 +180,7 @@ export class DatanodeManager {
     node.transferCount = message.transferCount;
     node.receivedBytesPerSecond = message.receivedBytesPerSecond;
     node.sentBytesPerSecond = message.sentBytesPerSecond;
+    const failedDirectories = this.#noteFailedVolumes(node, message.failedVolumes);
     const failed = node.updateStorages(message.storages, maxStoragesPerNode);
     const silenceMs = this.#clock.monotonicMs() - node.lastHeartbeatMs;
     this.#hear(node);
@@ -187,6 +190,23 @@ export class DatanodeManager {
       this.#options.events.publish({ kind: 'node-live', level: 'info', node: node.name, message: `${node.name} is live again after ${counted(Math.round(silenceMs / 1000), 'second')}` });
     }
     for (const storage of failed) this.#listener?.storageFailed(node, storage);
+    this.#tellUnknownStorages(node, failedDirectories);
+  }
+
+  /** Answers those that are new. */
+  #noteFailedVolumes(node: DatanodeDescriptor, failedVolumes: readonly FailedVolume[] = []): FailedVolume[] {
+    if (failedVolumes.length === 0 && node.failedVolumes.length === 0) return [];
+    const known = new Set(node.failedVolumes.map(({ directory }) => directory));
+    node.failedVolumes = failedVolumes;
+    return failedVolumes.filter(({ directory }) => !known.has(directory));
+  }
+
+  /** Of directories that say themselves whose they are, the listener tells, with what was in them. */
+  #tellUnknownStorages(node: DatanodeDescriptor, failedVolumes: readonly FailedVolume[]): void {
+    for (const { directory, storageId, reason } of failedVolumes) {
+      if (storageId !== null && node.storageIndex(storageId) >= 0) continue;
+      this.#options.events.publish({ kind: 'storage-failed', level: 'error', node: node.name, message: `${node.name} cannot use ${directory}: ${reason}` });
+    }
   }
 
   /** Looks for nodes that have been silent for too long. */

@@ -28,6 +28,8 @@ export const datanodeReportSchema = Type.Object(
     lastHeartbeatTimeMs: timeSchema,
     /** 0: none yet */
     lastBlockReportTimeMs: timeSchema,
+    /** Storage directories that are out of use, if there are any. */
+    failedVolumes: Type.Optional(Type.Array(Type.Object({ directory: Type.String(), reason: Type.String() }, strict))),
   },
   strict,
 );
@@ -85,7 +87,7 @@ export interface ClusterEvent {
   id: number;
   timeMs: number;
   level: 'info' | 'warn' | 'error';
-  kind: 'node-registered' | 'node-stale' | 'node-dead' | 'node-live' | 'safe-mode' | 'repair-started' | 'repair-finished' | 'replica-corrupt' | 'block-missing' | 'name-node-started';
+  kind: 'node-registered' | 'node-stale' | 'node-dead' | 'node-live' | 'safe-mode' | 'repair-started' | 'repair-finished' | 'storage-failed' | 'replica-corrupt' | 'block-missing' | 'name-node-started';
   /** dn1, where the event is about a node. */
   node?: string;
   message: string;

@@ -24,6 +24,14 @@ export const storageReportSchema = Type.Object(
 );
 export type StorageReport = Static<typeof storageReportSchema>;
 
+/** A storage directory that is out of use (Hadoop: VolumeFailureSummary). `storageId` null: it could not be asked whose it is. */
+export const failedVolumeSchema = Type.Object(
+  { directory: Type.String({ maxLength: 4096 }), storageId: Type.Union([uuid, Type.Null()]), reason: Type.String({ maxLength: 4096 }) },
+  strict,
+);
+export type FailedVolume = Static<typeof failedVolumeSchema>;
+const failedVolumes = Type.Optional(Type.Array(failedVolumeSchema, { maxItems: 1024 }));
+
 /** What the name node wants done, in its answer to a heartbeat. */
 export const datanodeCommandSchema = Type.Union([
   Type.Object({ kind: Type.Literal('replicate'), block: blockSchema, targets: Type.Array(replicaLocationSchema), token: Type.String() }, strict),
@@ -70,6 +78,7 @@ export const datanodeProtocol = {
         softwareVersion: Type.String({ maxLength: 64 }),
         // More than a node may have, so that it is told that.
         storages: Type.Array(storageReportSchema, { maxItems: 1024 }),
+        failedVolumes,
       },
       strict,
     ),
@@ -81,6 +90,7 @@ export const datanodeProtocol = {
       {
         ...sender,
         storages: Type.Array(storageReportSchema, { maxItems: 64 }),
+        failedVolumes,
         transferCount: byteCountSchema,
         receivedBytesPerSecond: Type.Number({ minimum: 0 }),
         sentBytesPerSecond: Type.Number({ minimum: 0 }),

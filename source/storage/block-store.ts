@@ -1,5 +1,5 @@
 import type { Block } from '../protocol/block.js';
-import type { StorageReport } from '../protocol/datanode-protocol.js';
+import type { FailedVolume, StorageReport } from '../protocol/datanode-protocol.js';
 
 /**
  * The replicas of one data node. Any number of blocks may be read and written at once.
@@ -63,6 +63,10 @@ export interface BlockStore {
   /** Puts a finalized replica of this generation aside: its bytes are kept and never served again. False if there is none. */
   quarantine(block: Pick<Block, 'blockId' | 'generationStamp'>, reason: string): Promise<boolean>;
   readStorages(): Promise<StorageReport[]>;
+  /** Directories that are out of use, with all that they hold. */
+  readonly failedVolumes: FailedVolume[];
+  /** Why this node cannot go on: more directories have failed than are tolerated. Undefined as long as it can. */
+  readonly unusable: Error | undefined;
   /** Stops writers (their replicas stay, being written), and gives the directories free. */
   close(): Promise<void>;
 }

@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.js';
 import { type Logger, silentLogger } from '../base/log.js';
 import type { Random } from '../base/random.js';
 import { type Block, blockName } from '../protocol/block.js';
-import type { StorageReport } from '../protocol/datanode-protocol.js';
+import type { FailedVolume, StorageReport } from '../protocol/datanode-protocol.js';
 import {
   ChecksumError,
   InputOutputError,
@@ -32,6 +32,10 @@ export interface LocalBlockStoreOptions {
   logger?: Logger;
   /** Bytes of each disk that are left free. */
   reservedBytes?: number;
+  /** What a replica may grow to: a directory with less room takes one only if none has more. */
+  blockSizeBytes?: number;
+  /** Directories that may fail before the node cannot go on; all but one if not said. */
+  failedVolumesTolerated?: number | undefined;
   /** Replicas that may be written at once; more are refused. Each takes two descriptors. */
   maxWriters?: number;
   /** Replicas that may be read at once; more wait. */
@@ -43,7 +47,6 @@ export interface LocalBlockStoreOptions {
  * waiting is in memory. Order on the disk is such that a crash at any point leaves what the next start understands (volume-scan.ts).
  */
 export class LocalBlockStore implements BlockStore, WriterHost {
-  readonly #disk: Disk;
   readonly #volumes: VolumeSet;
   readonly #replicas: ReplicaMap;
   readonly #locks = new KeyedLock<number>();
@@ -54,7 +57,6 @@ export class LocalBlockStore implements BlockStore, WriterHost {
   #isClosed = false;
 
   private constructor(options: LocalBlockStoreOptions, volumes: VolumeSet) {
-    this.#disk = options.disk;
     this.#volumes = volumes;
     this.#replicas = new ReplicaMap(volumes.volumes);
     this.#disposal = new ReplicaDisposal(this.#replicas, this.#locks, options.logger ?? silentLogger);
@@ -63,15 +65,17 @@ export class LocalBlockStore implements BlockStore, WriterHost {
   }
 
   /**
-   * Locks the directories, takes empty ones into use, and brings what a crash left in order. StorageLockedError, StorageDamagedError
-   * (identities that are damaged or do not belong together), VersionMismatchError: the directory's replicas are untouched then.
+   * Locks the directories, takes empty ones into use, and brings what a crash left in order. One that cannot be used is left out, and told
+   * in `failedVolumes`. StorageLockedError, StorageDamagedError (identities that do not belong together, or none that can be read),
+   * VersionMismatchError, InputOutputError (more have failed than are tolerated): the replicas are untouched then.
    */
   static async open(options: LocalBlockStoreOptions): Promise<LocalBlockStore> {
-    const { directories, logger = silentLogger, reservedBytes = 0 } = options;
-    const volumes = await VolumeSet.open({ ...options, logger, reservedBytes });
+    const { directories, logger = silentLogger, reservedBytes = 0, blockSizeBytes = 0, failedVolumesTolerated } = options;
+    const volumes = await VolumeSet.open({ ...options, logger, reservedBytes, blockSizeBytes, failedVolumesTolerated });
     try {
       const store = new LocalBlockStore(options, volumes);
-      await Promise.all(volumes.volumes.map((volume) => store.#disposal.scan(volume)));
+      await Promise.all(volumes.volumes.map((volume) => store.#disposal.scan(volume).catch((error: unknown) => volume.putOut(error))));
+      if (volumes.unusable) throw volumes.unusable;
       return store;
     } catch (error) {
       await volumes.close();
@@ -89,6 +93,14 @@ export class LocalBlockStore implements BlockStore, WriterHost {
 
   bindToCluster(clusterId: string): Promise<void> {
     return this.#volumes.bindToCluster(clusterId);
+  }
+
+  get failedVolumes(): FailedVolume[] {
+    return this.#volumes.failed;
+  }
+
+  get unusable(): Error | undefined {
+    return this.#volumes.unusable;
   }
 
   create(request: CreateReplica): Promise<ReplicaWriter> {
@@ -120,7 +132,8 @@ export class LocalBlockStore implements BlockStore, WriterHost {
   recover(request: RecoverReplica): Promise<ReplicaWriter> {
     const { blockId, generationStamp, previousGenerationStamp = 0, keepBytes } = request;
     return this.#locks.run(blockId, async () => {
-      const open = this.#replicas.beingWritten.get(blockId);
+      const known = this.#replicas.beingWritten.get(blockId);
+      const open = known?.volume.failure === undefined ? known : undefined;
       const current = open?.isTemporary ? undefined : (open ?? this.#replicas.getFinalized(blockId));
       if (!current) throw replicaNotFound(request);
       if (current.generationStamp >= generationStamp)
@@ -155,8 +168,9 @@ export class LocalBlockStore implements BlockStore, WriterHost {
     options: { isDurable: boolean },
   ): Promise<ReplicaWriter> {
     if (this.#isClosed) throw new InputOutputError('the block store is closed');
+    const { disk } = replica.volume;
     const release = await this.#writers.acquire();
-    const opened = await Promise.allSettled([this.#disk.open(replica.dataPath, mode), this.#disk.open(replica.metaPath, mode)]);
+    const opened = await Promise.allSettled([disk.open(replica.dataPath, mode), disk.open(replica.metaPath, mode)]);
     const [data, meta] = opened;
     try {
       if (data.status === 'rejected') throw data.reason;
@@ -181,6 +195,7 @@ export class LocalBlockStore implements BlockStore, WriterHost {
     const { blockId, generationStamp, volume } = replica;
     return this.#locks.run(blockId, async () => {
       if (writer.failure) throw writer.failure;
+      if (volume.failure !== undefined) throw new InputOutputError(`${volume.directory} takes no more writes: ${volume.failure}`, { blockId });
       const older = this.#replicas.getFinalized(blockId);
       if (older && older.generationStamp >= generationStamp)
         throw stale(`${blockName(replica)} is not needed: there is generation ${older.generationStamp}`, blockId);
@@ -193,8 +208,8 @@ export class LocalBlockStore implements BlockStore, WriterHost {
       }
       const target = volume.finalizedPaths(blockId, generationStamp);
       // The data last: with it in its place the replica is whole.
-      await this.#disk.rename({ source: replica.metaPath, target: target.meta });
-      await this.#disk.rename({ source: replica.dataPath, target: target.data });
+      await volume.disk.rename({ source: replica.metaPath, target: target.meta });
+      await volume.disk.rename({ source: replica.dataPath, target: target.data });
       if (writer.isDurable) await volume.syncDirectory(volume.finalizedDirectory(blockId));
       const block = writer.committed();
       this.#replicas.beingWritten.delete(blockId);
@@ -218,7 +233,7 @@ export class LocalBlockStore implements BlockStore, WriterHost {
     const release = await this.#readers.acquire();
     try {
       for (let attempt = 1; ; attempt++) {
-        const target = { disk: this.#disk, ...this.#replicas.readerTarget(block) };
+        const target = this.#replicas.readerTarget(block);
         try {
           return await LocalReplicaReader.open(target, release);
         } catch (error) {
@@ -266,6 +281,9 @@ export class LocalBlockStore implements BlockStore, WriterHost {
       const reason = await reader.verify(signal);
       return reason === undefined ? { outcome: 'intact' } : { outcome: 'rotten', reason };
     } catch (error) {
+      // A disk that has failed altogether says nothing about the replica.
+      const replica = this.#replicas.getFinalized(block.blockId);
+      if (replica) await this.#replicas.volumeOf(replica).noteFailure(error);
       if (this.#replicas.getFinalized(block.blockId)?.generationStamp !== block.generationStamp) return { outcome: 'absent' };
       if (error instanceof ChecksumError || error instanceof InputOutputError) return { outcome: 'rotten', reason: error.message };
       throw error;
@@ -279,9 +297,14 @@ export class LocalBlockStore implements BlockStore, WriterHost {
   }
 
   async readStorages(): Promise<StorageReport[]> {
-    const { volumes } = this.#volumes;
+    const { volumes, failed } = this.#volumes;
     await Promise.all(volumes.map((volume) => volume.refreshSpace()));
-    return volumes.map((volume) => volume.report(this.#replicas.finalizedCount(volume)));
+    const reports = volumes.map((volume) => volume.report(this.#replicas.finalizedCount(volume)));
+    for (const { storageId } of failed) {
+      if (storageId === null || reports.some((report) => report.storageId === storageId)) continue;
+      reports.push({ storageId, capacityBytes: 0, usedBytes: 0, remainingBytes: 0, blockCount: 0, isFailed: true });
+    }
+    return reports;
   }
 
   async close(): Promise<void> {

@@ -251,9 +251,19 @@ export class LocalReplicaWriter implements RevocableWriter {
     return this.#finalizing;
   }
 
-  /** Completes both files, durably if asked: the first half of the durable order. */
+  /**
+   * Completes both files, durably if asked: the first half of the durable order. Both are synced at once: nobody sees either before the
+   * rename, and until then a checksum file that says "finalized" vouches for no more than the data behind it (replica-recovery.ts).
+   */
   async completeFiles(): Promise<void> {
-    if (this.isDurable) await this.#data.dataSync();
+    const synced = this.isDurable ? [this.#data.dataSync()] : [];
+    const [written] = await Promise.allSettled([this.#completeChecksums()]);
+    if (written.status === 'fulfilled' && this.isDurable) synced.push(this.#meta.dataSync());
+    await settleAll(synced);
+    if (written.status === 'rejected') throw written.reason;
+  }
+
+  async #completeChecksums(): Promise<void> {
     const { tail, header } = this.#finalChecksums();
     const rest = Buffer.concat([this.#lastChecksums?.bytes ?? Buffer.alloc(0), tail]);
     if (!this.#hasHeader) {
@@ -263,7 +273,6 @@ export class LocalReplicaWriter implements RevocableWriter {
       if (rest.length > 0) await this.#meta.write(rest, checksumAt(firstChunk));
       await this.#meta.write(header, 0);
     }
-    if (this.isDurable) await this.#meta.dataSync();
   }
 
   #finalChecksums(): { tail: Buffer; header: Buffer } {

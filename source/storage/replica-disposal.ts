@@ -52,7 +52,7 @@ export class ReplicaDisposal {
     const paths = [replica.dataPath, replica.metaPath];
     // A finalize that failed half-way left files there.
     if (!this.#replicas.getFinalized(blockId)) paths.push(...Object.values(volume.finalizedPaths(blockId, generationStamp)));
-    for (const path of paths)
+    for (const path of volume.failure === undefined ? paths : [])
       await volume.discard(path).catch((error: unknown) => this.#logger.warn(`${path} cannot be deleted: ${String(error)}`));
     volume.usedBytes -= replica.usedBytes;
     replica.usedBytes = 0;
@@ -68,6 +68,7 @@ export class ReplicaDisposal {
     const aside = this.#replicas.quarantined.get(blockId);
     if (!aside) return;
     this.#replicas.quarantined.delete(blockId);
+    if (aside.volume.failure !== undefined) return;
     for (const path of aside.volume.quarantinedPaths(blockId, aside.block.generationStamp)) await aside.volume.discard(path);
   }
 

@@ -20,8 +20,10 @@ export class ReplicaMap {
     this.#volumes = volumes;
   }
 
+  /** One on a volume that failed is as good as none: a copy may take its place. */
   getFinalized(blockId: number): FinalizedReplica | undefined {
-    return this.#index.get(blockId);
+    const replica = this.#index.get(blockId);
+    return replica && this.volumeOf(replica).failure === undefined ? replica : undefined;
   }
 
   volumeOf(replica: FinalizedReplica): Volume {
@@ -47,7 +49,7 @@ export class ReplicaMap {
   /** The newest one there is. A copy that is not whole yet is none. */
   getReplica(blockId: number): ReplicaStatus | undefined {
     const open = this.#getOpen(blockId);
-    const finalized = this.#index.get(blockId);
+    const finalized = this.getFinalized(blockId);
     if (open && open.generationStamp > (finalized?.generationStamp ?? 0)) {
       const { generationStamp, lengthBytes, volume, visibleLengthBytes } = open;
       return { block: { blockId, generationStamp, lengthBytes }, storageId: volume.storageId, state: 'being-written', visibleLengthBytes };
@@ -66,37 +68,41 @@ export class ReplicaMap {
   }
 
   *finalizedReplicas(storageId: string): Iterable<Block> {
-    const volume = this.#volumes.find((each) => each.storageId === storageId);
+    const volume = this.#volumes.find((each) => each.storageId === storageId && each.failure === undefined);
+    if (!volume) return;
     for (const [blockId, { generationStamp, lengthBytes, volumeIndex }] of this.#index.entries()) {
-      if (volumeIndex === volume?.index) yield { blockId, generationStamp, lengthBytes };
+      if (volumeIndex === volume.index) yield { blockId, generationStamp, lengthBytes };
     }
   }
 
   *abandonedReplicas(): Iterable<Block> {
-    for (const { blockId, generationStamp, lengthBytes, writer, isTemporary } of [...this.beingWritten.values()]) {
-      if (!writer && !isTemporary) yield { blockId, generationStamp, lengthBytes };
+    for (const { blockId, generationStamp, lengthBytes, writer, isTemporary, volume } of [...this.beingWritten.values()]) {
+      if (!writer && !isTemporary && volume.failure === undefined) yield { blockId, generationStamp, lengthBytes };
     }
   }
 
   *quarantinedReplicas(): Iterable<{ block: Block; storageId: string }> {
     for (const { block, volume } of [...this.quarantined.values()]) {
+      if (volume.failure !== undefined) continue;
       if (!this.beingWritten.has(block.blockId) && !this.#index.get(block.blockId)) yield { block, storageId: volume.storageId };
     }
   }
 
   /** Where the replica of exactly this generation is now. ReplicaNotFoundError, StaleGenerationError. */
-  readerTarget(block: Generation): Omit<ReaderTarget, 'disk'> {
+  readerTarget(block: Generation): ReaderTarget {
     const { blockId, generationStamp } = block;
     const open = this.#getOpen(blockId);
     const finalized = this.#index.get(blockId);
     if (open?.generationStamp === generationStamp) {
       const visible = { lengthBytes: open.visibleLengthBytes, tailCrc: open.visibleTailCrc };
-      return { blockId, generationStamp, storageId: open.volume.storageId, dataPath: open.dataPath, metaPath: open.metaPath, visible };
+      const { storageId, disk } = open.volume;
+      return { disk, blockId, generationStamp, storageId, dataPath: open.dataPath, metaPath: open.metaPath, visible };
     }
     if (finalized?.generationStamp === generationStamp) {
       const volume = this.volumeOf(finalized);
       const { data, meta } = volume.finalizedPaths(blockId, generationStamp);
-      return { blockId, generationStamp, storageId: volume.storageId, dataPath: data, metaPath: meta, visible: undefined };
+      const { storageId, disk } = volume;
+      return { disk, blockId, generationStamp, storageId, dataPath: data, metaPath: meta, visible: undefined };
     }
     const other = finalized ?? open;
     if (other)
@@ -106,7 +112,7 @@ export class ReplicaMap {
 
   #getOpen(blockId: number): ReplicaBeingWritten | undefined {
     const open = this.beingWritten.get(blockId);
-    return open?.isTemporary ? undefined : open;
+    return open?.isTemporary || open?.volume.failure !== undefined ? undefined : open;
   }
 }
 

@@ -1,7 +1,7 @@
 import { basename, join } from 'node:path';
 import type { Logger } from '../base/log.js';
 import { type Block, blockName } from '../protocol/block.js';
-import { isAbsent } from './disk.js';
+import { diskErrorCode, isAbsent } from './disk.js';
 import { ReplicaBeingWritten } from './replica-being-written.js';
 import { verifyPrefix } from './replica-recovery.js';
 import type { Volume } from './volume.js';
@@ -33,15 +33,29 @@ export async function scanVolume(volume: Volume, result: ScanResult, logger: Log
   await forEachSubdirectory(volume, async (directory) => {
     const pairs = await readPairs(volume, directory);
     await forEachLimited([...pairs], async ([blockId, found]) => {
-      const block = await scanFinalized(volume, directory, blockId, found, rbw, logger);
+      const block = await unlessUnreadable(volume, blockId, logger, () => scanFinalized(volume, directory, blockId, found, rbw, logger));
       if (!block) return;
       if (rbw.has(blockId)) finalized.set(blockId, block.generationStamp);
       result.onFinalized(block);
     });
   });
-  for (const [blockId, found] of rbw) await scanBeingWritten(volume, blockId, found, finalized.get(blockId) ?? 0, result, logger);
+  for (const [blockId, found] of rbw)
+    await unlessUnreadable(volume, blockId, logger, () => scanBeingWritten(volume, blockId, found, finalized.get(blockId) ?? 0, result, logger));
   await scanQuarantine(volume, result);
   volume.emptyTrash();
+}
+
+/** A bad sector costs its replica, which stays where it is and is not told of, and not the volume. */
+async function unlessUnreadable<T>(volume: Volume, blockId: number, logger: Logger, scan: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await scan();
+  } catch (error) {
+    if (diskErrorCode(error) !== 'EIO') throw error;
+    await volume.noteFailure(error);
+    if (volume.failure !== undefined) throw error;
+    logger.error(`${blockName({ blockId })} in ${volume.directory} cannot be read; it is left out`, error);
+    return undefined;
+  }
 }
 
 async function scanFinalized(

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Clock } from '../base/clock.js';
+import type { Clock, Timer } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import type { StorageReport } from '../protocol/datanode-protocol.js';
 import { StorageDamagedError } from '../protocol/errors.js';
@@ -7,6 +7,7 @@ import { type Disk, type DiskLock, type DiskSpace, diskErrorCode, isAbsent } fro
 import { syncAncestors } from './sync-ancestors.js';
 import { isUnused, readIdentity, type VolumeIdentity, writeIdentity } from './volume-identity.js';
 import { dataName, finalizedSubdirectory, metaName, replicaFolders } from './volume-layout.js';
+import { WatchedDisk } from './watched-disk.js';
 
 export interface VolumeOptions {
   disk: Disk;
@@ -19,6 +20,12 @@ export interface VolumeOptions {
 
 /** How old a look at the disk's free space may be before writing asks for another one. */
 const spaceAgeMs = 1000;
+/** How long a look may take until the last figures are taken instead: a heartbeat waits for no disk. */
+const spaceWaitMs = 1000;
+/** A disk that owes an answer for so long takes no new replicas until it has given it. */
+const stallMs = 10_000;
+/** Failures that are not the disk's. */
+const harmlessCodes = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'EEXIST', 'ENOTEMPTY']);
 
 /**
  * One storage directory: whose it is, where its files are, how much it still takes, whether it works. It knows no blocks.
@@ -26,7 +33,7 @@ const spaceAgeMs = 1000;
 export class Volume {
   readonly directory: string;
   readonly index: number;
-  readonly disk: Disk;
+  readonly disk: WatchedDisk;
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #reservedBytes: number;
@@ -37,6 +44,8 @@ export class Volume {
   #spaceReading: Promise<void> | undefined;
   #writtenSinceBytes = 0;
   #failure: string | undefined;
+  #probing: Promise<void> | undefined;
+  #isStallTold = false;
   readonly #subdirectories = new Map<string, Promise<void>>();
   readonly #directorySyncs = new Map<string, { running: Promise<void>; next: Promise<void> | undefined }>();
   #trashSequence = 0;
@@ -46,9 +55,9 @@ export class Volume {
   /** By replicas, finalized and being written. */
   usedBytes = 0;
 
-  private constructor(options: VolumeOptions, index: number, lock: DiskLock, identity: VolumeIdentity) {
+  private constructor(options: VolumeOptions, index: number, disk: WatchedDisk, lock: DiskLock, identity: VolumeIdentity) {
     this.directory = options.directory;
-    this.disk = options.disk;
+    this.disk = disk;
     this.index = index;
     this.#clock = options.clock;
     this.#logger = options.logger;
@@ -62,7 +71,8 @@ export class Volume {
    * StorageDamagedError (an identity that is damaged, or missing beside other files), VersionMismatchError: nothing was touched then.
    */
   static async open(options: VolumeOptions, index: number, newIdentity: () => VolumeIdentity): Promise<Volume> {
-    const { disk, directory } = options;
+    const { directory } = options;
+    const disk = new WatchedDisk(options.disk, options.clock);
     await disk.makeDirectory(directory);
     const lock = await disk.lock(directory);
     try {
@@ -80,8 +90,8 @@ export class Volume {
       }
       for (const folder of Object.values(replicaFolders)) await disk.makeDirectory(join(directory, folder));
       await disk.syncDirectory(directory);
-      const volume = new Volume(options, index, lock, identity);
-      await volume.refreshSpace();
+      const volume = new Volume(options, index, disk, lock, identity);
+      await volume.#readSpace();
       return volume;
     } catch (error) {
       await lock.release();
@@ -97,9 +107,19 @@ export class Volume {
     return this.#identity.storageId;
   }
 
-  /** Why nothing is written here any more; undefined while it works. What can be read is still served. */
+  /** Why the volume is out of use; undefined while it works. Its replicas do not count any more; who knows of one may still read it. */
   get failure(): string | undefined {
     return this.#failure;
+  }
+
+  /** How long its disk has owed an answer; 0 if it owes none. */
+  get waitingMs(): number {
+    return this.disk.waitingMs;
+  }
+
+  /** The disk hangs: nothing new is begun on it. */
+  get isStalled(): boolean {
+    return this.disk.waitingMs >= stallMs;
   }
 
   async bindToCluster(clusterId: string): Promise<void> {
@@ -171,7 +191,7 @@ export class Volume {
 
   /** What may still be written, the reserve taken off; as of the last look at the disk, less what was written since. */
   get remainingBytes(): number {
-    if (this.#failure !== undefined) return 0;
+    if (this.#failure !== undefined || this.isStalled) return 0;
     return Math.max(0, this.#space.availableBytes - this.#reservedBytes - this.#writtenSinceBytes);
   }
 
@@ -186,40 +206,60 @@ export class Volume {
     return true;
   }
 
-  /** Looks at the disk. A failure leaves the last figures. */
-  refreshSpace(): Promise<void> {
-    this.#spaceReading ??= (async () => {
-      try {
-        this.#space = await this.disk.readSpace(this.directory);
-        this.#spaceReadMs = this.#clock.monotonicMs();
-        this.#writtenSinceBytes = 0;
-      } catch (error) {
+  /** Looks at the disk. One that fails, or does not answer soon, leaves the last figures. */
+  async refreshSpace(): Promise<void> {
+    if (this.#failure !== undefined || this.#isClosed) return;
+    this.#tellStall();
+    this.#spaceReading ??= this.#readSpace()
+      .catch((error: unknown) => {
         this.#logger.warn(`${this.directory}: cannot ask for free space: ${String(error)}`);
-      } finally {
-        this.#spaceReading = undefined;
-      }
-    })();
-    return this.#spaceReading;
+        return this.noteFailure(error);
+      })
+      .finally(() => (this.#spaceReading = undefined));
+    let timer: Timer | undefined;
+    const late = new Promise<void>((resolve) => (timer = this.#clock.setTimer(resolve, spaceWaitMs, { background: true })));
+    await Promise.race([this.#spaceReading, late]);
+    timer?.cancel();
+  }
+
+  async #readSpace(): Promise<void> {
+    this.#space = await this.disk.readSpace(this.directory);
+    this.#spaceReadMs = this.#clock.monotonicMs();
+    this.#writtenSinceBytes = 0;
+  }
+
+  /** Once when it begins to hang, and once when it is over. */
+  #tellStall(): void {
+    if (this.isStalled === this.#isStallTold) return;
+    this.#isStallTold = this.isStalled;
+    if (this.isStalled) this.#logger.warn(`${this.directory}: its disk has not answered for ${Math.round(this.waitingMs / 1000)} s; nothing new is written there`);
+    else this.#logger.info(`${this.directory}: its disk answers again`);
   }
 
   report(blockCount: number): StorageReport {
+    const isFailed = this.#failure !== undefined;
     return {
       storageId: this.storageId,
       capacityBytes: Math.max(0, this.#space.totalBytes - this.#reservedBytes),
       usedBytes: this.usedBytes,
       remainingBytes: this.remainingBytes,
-      blockCount,
-      isFailed: this.#failure !== undefined,
+      blockCount: isFailed ? 0 : blockCount,
+      isFailed,
     };
   }
 
   /**
-   * To be told of every failed write: after EIO or EROFS it tries to write a small file, and takes the volume out if that fails too.
-   * One bad sector is one replica's misfortune, a disk that takes nothing any more is not.
+   * To be told of every call of the disk that failed: it tries to write a small file, durably, and takes the volume out if that fails too.
+   * One bad sector is one replica's misfortune, a disk that takes nothing any more is not. Resolves when that is decided.
    */
-  async noteFailure(error: unknown): Promise<void> {
-    const code = diskErrorCode((error as { cause?: unknown }).cause ?? error);
-    if (this.#failure !== undefined || (code !== 'EIO' && code !== 'EROFS')) return;
+  noteFailure(error: unknown): Promise<void> {
+    const code = diskErrorCode((error as { cause?: unknown } | undefined)?.cause ?? error);
+    if (this.#failure !== undefined || this.#isClosed || code === undefined || harmlessCodes.has(code)) return Promise.resolve();
+    this.#probing ??= this.#probe().finally(() => (this.#probing = undefined));
+    return this.#probing;
+  }
+
+  async #probe(): Promise<void> {
     const path = join(this.folder('tmp'), 'probe');
     try {
       const file = await this.disk.open(path, 'create');
@@ -230,10 +270,18 @@ export class Volume {
         await file.close();
       }
       await this.disk.unlink(path);
-    } catch (probeError) {
-      this.#failure = String(probeError);
-      this.#logger.error(`${this.directory} takes no more writes; it is out of use until the next start`, probeError);
+    } catch (error) {
+      const code = diskErrorCode(error);
+      if (this.#isClosed || (code !== undefined && harmlessCodes.has(code))) return;
+      this.putOut(error);
     }
+  }
+
+  /** Out of use from here on, until the next start. */
+  putOut(error: unknown): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = error instanceof Error ? error.message : String(error);
+    this.#logger.error(`${this.directory} is out of use until it is repaired and this data node restarted; its replicas are missing`, error);
   }
 
   /** Moves a file to the trash; gone from where it was when it resolves. An absent file is fine. */
@@ -270,7 +318,8 @@ export class Volume {
       void this.refreshSpace();
     } catch (error) {
       // What stays is unlinked after the next deletion, or at the next start.
-      this.#logger.warn(`${trash} cannot be emptied: ${String(error)}`);
+      if (this.#failure === undefined) this.#logger.warn(`${trash} cannot be emptied: ${String(error)}`);
+      void this.noteFailure(error);
     }
   }
 
@@ -278,6 +327,7 @@ export class Volume {
     this.#isClosed = true;
     await this.#trashEmptying;
     await this.#spaceReading;
+    await this.#probing;
     await this.#lock.release();
   }
 }
