@@ -11,7 +11,7 @@ const usage = `Usage:
   dfsh < script.dfsh                                                             a command a line, # comments
   dfsh start                                                                     starts a local cluster if none answers, then the shell
   dfsh namenode [--config FILE] [--data-dir DIR] [--format]                      a name node in the foreground
-  dfsh datanode PORT [--config FILE] [--data-dir DIR]                            a data node in the foreground
+  dfsh datanode PORT [--config FILE] [--data-dir DIR]...                         a data node in the foreground; a folder a disk
   dfsh demo                                                                      the tour on real bytes
 
   --config FILE     config.json (else DFSH_CONFIG, ./config.json, the package's own)
@@ -37,7 +37,7 @@ const options = {
   plain: { type: 'boolean' },
   yes: { type: 'boolean' },
   k: { type: 'boolean', short: 'k' },
-  'data-dir': { type: 'string' },
+  'data-dir': { type: 'string', multiple: true },
   format: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean' },

@@ -93,15 +93,18 @@ export async function startDataNode(options: NodeOptions & { port: number }): Pr
   const { config, logger, port } = options;
   const listed = config.dataNodes.map((address) => parseAddress(address)!).find((address) => address.port === port);
   const host = listed?.host ?? '127.0.0.1';
+  const directories = config.dataDirectories.map((directory) => join(directory, `datanode-${port}`));
   const closing = new Closing();
   try {
     const store = await LocalBlockStore.open({
       disk: nodeDisk,
-      directories: [join(config.dataDirectory, `datanode-${port}`)],
+      directories,
       clock: systemClock,
       random: systemRandom,
       logger,
       reservedBytes: config.reservedBytes,
+      blockSizeBytes: config.blockSizeBytes,
+      failedVolumesTolerated: config.failedVolumesTolerated,
     });
     closing.add(() => store.close());
     const identity: Identity = { clusterId: store.clusterId, role: 'datanode', user: currentUser(), clientId: systemRandom.id() };
@@ -136,7 +139,7 @@ export async function startDataNode(options: NodeOptions & { port: number }): Pr
     });
     closing.add(() => listener.close());
     dataNode.start();
-    logger.info(`data node ${store.datanodeUuid} on ${listener.address}, data in ${join(config.dataDirectory, `datanode-${port}`)}`);
+    logger.info(`data node ${store.datanodeUuid} on ${listener.address}, data in ${directories.join(', ')}`);
     return { failed: rejectWhen(dataNode.ended), close: () => closing.run() };
   } catch (error) {
     await closing.run();

@@ -71,7 +71,7 @@ export async function remoteFileSystem(client: DfsClient): Promise<FileSystem> {
 export async function localCluster(config: Config, entry: string, nameNode = config.nameNode): Promise<LocalCluster> {
   const { createLocalCluster } = await import('./cluster/create-local-cluster.js');
   return createLocalCluster({
-    config: { file: config.file, nameNode, dataNodes: config.dataNodes, dataDirectory: config.dataDirectory },
+    config: { file: config.file, nameNode, dataNodes: config.dataNodes, dataDirectory: config.dataDirectory, dataDirectories: config.dataDirectories },
     launch: { execPath: process.execPath, entry },
     clock: systemClock,
   });

@@ -19,8 +19,10 @@ export interface Config {
   readonly dataNodes: readonly string[];
   /** host:port */
   readonly nameNode: string;
-  /** Absolute. Holds `namenode`, `datanode-PORT`, `log`. */
+  /** Absolute; the first of `dataDirectories`. Holds `namenode`, `datanode-PORT`, `log`. */
   readonly dataDirectory: string;
+  /** Absolute, one a disk, at least one: a data node keeps replicas in `datanode-PORT` below each. */
+  readonly dataDirectories: readonly string[];
   readonly minReplication: number;
   readonly heartbeatIntervalMs: number;
   readonly staleNodeTimeoutMs: number;
@@ -37,6 +39,12 @@ export interface Config {
   readonly maxReplicationStreams: number;
   /** Bytes a data node leaves free on each disk. */
   readonly reservedBytes: number;
+  /** Storage directories that may fail before a data node ends; undefined: all but one. */
+  readonly failedVolumesTolerated: number | undefined;
+  /** In which a data node reads all its replicas once; 0: it does not. */
+  readonly scanPeriodMs: number;
+  /** Bytes a second that this may read, of each disk. */
+  readonly scanBytesPerSecond: number;
 }
 
 export const defaultNameNodePort = 9870;
@@ -44,6 +52,8 @@ export const defaultDataNodePort = 9864;
 const secondMs = 1000;
 const minuteMs = 60 * secondMs;
 const maxTimerMs = 2 ** 31 - 1;
+/** What the name node can tell apart of one data node. */
+const maxFolders = 64;
 
 /** What a value must be: reads it, or says in a few words what is allowed. */
 interface Rule<T> {
@@ -61,13 +71,28 @@ const whole = (minimum: number, maximum: number, what: string): Rule<number> => 
 });
 const milliseconds = (minimum: number): Rule<number> => whole(minimum, maxTimerMs, 'milliseconds');
 const truth: Rule<boolean> = { allowed: 'true or false', read: (value) => (typeof value === 'boolean' ? value : undefined) };
-const text: Rule<string> = { allowed: 'a folder', read: (value) => (typeof value === 'string' && value !== '' && !value.includes('\0') ? value : undefined) };
+const isFolder = (value: unknown): value is string => typeof value === 'string' && value !== '' && !value.includes('\0');
+const folders: Rule<readonly string[]> = {
+  allowed: 'a folder, or a list of 1 to 64 folders, each once, one a disk',
+  read: (value) => {
+    const list: unknown[] = Array.isArray(value) ? value : [value];
+    return list.length >= 1 && list.length <= maxFolders && list.every(isFolder) && new Set(list).size === list.length ? (list as string[]) : undefined;
+  },
+};
+const durationUnitsMs: Readonly<Record<string, number>> = { s: secondMs, m: minuteMs, h: 60 * minuteMs, d: 24 * 60 * minuteMs, w: 7 * 24 * 60 * minuteMs };
+const duration: Rule<number> = {
+  allowed: 'a duration such as "3w", "21d", "504h", "30m" or "90s"; "0s" for never',
+  read: (value) => {
+    const match = typeof value === 'string' ? /^(\d{1,9})([smhdw])$/.exec(value) : null;
+    return match ? Number(match[1]) * durationUnitsMs[match[2]!]! : undefined;
+  },
+};
 
 const rules = {
   block_size: size(1, 2 ** 40),
   replication_factor: whole(1, 512, 'copies of each block'),
   min_replication: whole(1, 512, 'copies that a finished write must have'),
-  data_dir: text,
+  data_dir: folders,
   heartbeat_interval_ms: milliseconds(10),
   stale_node_timeout_ms: milliseconds(20),
   dead_node_timeout_ms: milliseconds(30),
@@ -80,6 +105,9 @@ const rules = {
   hard_lease_limit_ms: milliseconds(100),
   max_replication_streams: whole(1, 1000, 'copies at a time'),
   reserved_space: size(0, 2 ** 40),
+  failed_volumes_tolerated: whole(0, maxFolders - 1, 'storage directories'),
+  scan_period: duration,
+  scan_rate: size(1, 2 ** 40),
 } as const satisfies Record<string, Rule<unknown>>;
 
 type RuleKey = keyof typeof rules;
@@ -150,13 +178,18 @@ export async function parseConfig(content: string, { file, defaultDataDirectory 
   const hardLeaseLimitMs = value('hard_lease_limit_ms', Math.max(20 * minuteMs, softLeaseLimitMs));
   if (hardLeaseLimitMs < softLeaseLimitMs) complain('hard_lease_limit_ms', hardLeaseLimitMs, `at least "soft_lease_limit_ms", ${softLeaseLimitMs}`);
 
+  const dataDirectories = [...new Set(value('data_dir', [defaultDataDirectory]).map((folder) => resolve(dirname(file), folder)))];
+  const failedVolumesTolerated = value('failed_volumes_tolerated', -1);
+  if (failedVolumesTolerated >= dataDirectories.length) complain('failed_volumes_tolerated', failedVolumesTolerated, `at most ${dataDirectories.length - 1}, one less than the folders of "data_dir"`);
+
   const config: Config = {
     file,
     blockSizeBytes: value('block_size', 64 * 1024 * 1024),
     replicationFactor,
     dataNodes,
     nameNode: nameNode ?? '',
-    dataDirectory: resolve(dirname(file), value('data_dir', defaultDataDirectory)),
+    dataDirectory: dataDirectories[0]!,
+    dataDirectories,
     minReplication,
     heartbeatIntervalMs,
     staleNodeTimeoutMs,
@@ -171,6 +204,9 @@ export async function parseConfig(content: string, { file, defaultDataDirectory 
     maxReplicationStreams: value('max_replication_streams', 4),
     // The name node may share the disk, and takes no change, not even a deletion, once little is left for it.
     reservedBytes: value('reserved_space', 256 * 1024 * 1024),
+    failedVolumesTolerated: failedVolumesTolerated < 0 ? undefined : failedVolumesTolerated,
+    scanPeriodMs: value('scan_period', 3 * durationUnitsMs['w']!),
+    scanBytesPerSecond: value('scan_rate', 1024 * 1024),
   };
   if (mistakes.length > 0) throw new ConfigError(mistakes.join('\n'));
   return config;

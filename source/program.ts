@@ -44,7 +44,8 @@ export async function readConfig(values: Pick<Arguments, 'config' | 'data-dir'>)
     workingDirectory: process.cwd(),
     packageFile: join(packageDirectory, 'config.json'),
   });
-  return values['data-dir'] ? { ...config, dataDirectory: resolve(values['data-dir']) } : config;
+  const dataDirectories = [...new Set(values['data-dir']?.map((directory) => resolve(directory)))];
+  return dataDirectories.length > 0 ? { ...config, dataDirectory: dataDirectories[0]!, dataDirectories } : config;
 }
 
 /** `onWaiting` is told why a call waits for the name node, when it takes longer than a second. */

@@ -14,7 +14,7 @@ import { type HealthProbe, probeHealth } from './health-probe.js';
 import { type LaunchedNode, launchNode, type NodeLaunch } from './launch-node.js';
 import type { ClusterProgress, LocalCluster, LocalNode } from './local-cluster.js';
 import { followLines, lastLines } from './node-log.js';
-import { type ClusterConfig, dataNodeAddresses, describeNode, nodeName } from './node-names.js';
+import { type ClusterConfig, dataNodeAddresses, describeNode, nodeName, storageDirectories } from './node-names.js';
 import { describePortOwner, isPortFree } from './port-owner.js';
 import { isRunning, killProcess, type ProcessIdentity, stopProcesses } from './process-identity.js';
 
@@ -248,9 +248,9 @@ class ProcessCluster implements LocalCluster {
       throw new InputOutputError(`port ${address.port}, for ${node.name} (${node.address}), is taken by ${owner}; stop that, or give ${node.name} another port in ${file}`);
     }
     onProgress?.(`starting ${node.name} on ${node.address}`);
-    const { file, nameNode, dataDirectory } = this.#config;
+    const { file, nameNode, dataDirectory, dataDirectories } = this.#config;
     const role = node.role === 'datanode' ? ['datanode', String(address.port)] : ['namenode', ...((await this.#isInUse(state)) ? [] : ['--format'])];
-    const args = [...role, ...(file === undefined ? [] : ['--config', file]), '--data-dir', dataDirectory, '--name-node', nameNode];
+    const args = [...role, ...(file === undefined ? [] : ['--config', file]), ...dataDirectories.flatMap((directory) => ['--data-dir', directory]), '--name-node', nameNode];
     const launched = await launchNode({ launch: this.#launch, args, directory: dataDirectory, logFile: node.logFile });
     state.processes.set(node.address, launched.identity);
     await writeState(this.#stateFile, state);
@@ -260,9 +260,10 @@ class ProcessCluster implements LocalCluster {
   /** Some data node belongs to a cluster: a name node whose store is empty has lost it, and must not begin another. */
   async #isInUse(state: ClusterState): Promise<boolean> {
     for (const address of dataNodeAddresses(this.#config, state)) {
-      const { dataDirectory } = describeNode(this.#config, state, address);
-      const identity = await readIdentity(nodeDisk, dataDirectory).catch(() => 'damaged' as const);
-      if (identity === 'damaged' || (identity !== undefined && identity.clusterId !== null)) return true;
+      for (const directory of storageDirectories(this.#config, address)) {
+        const identity = await readIdentity(nodeDisk, directory).catch(() => 'damaged' as const);
+        if (identity === 'damaged' || (identity !== undefined && identity.clusterId !== null)) return true;
+      }
     }
     return false;
   }

@@ -13,6 +13,8 @@ export interface ClusterConfig {
   dataNodes: readonly string[];
   /** Absolute. Holds `namenode`, `datanode-PORT`, `log`, and the state file. */
   dataDirectory: string;
+  /** The first of which is `dataDirectory`: a data node has `datanode-PORT` below each. */
+  dataDirectories: readonly string[];
 }
 
 /** Data nodes: of config.json, added, and others that were started. */
@@ -37,7 +39,7 @@ export function nodeName(config: ClusterConfig, state: ClusterState, address: st
 /** The node at an address, as it is without a process. */
 export function describeNode(config: ClusterConfig, state: ClusterState, address: string): LocalNode {
   const role = address === config.nameNode ? 'namenode' : 'datanode';
-  const folder = role === 'namenode' ? role : `datanode-${parseAddress(address)!.port}`;
+  const folder = nodeFolder(config, address);
   const { dataDirectory } = config;
   return {
     name: nodeName(config, state, address),
@@ -48,4 +50,13 @@ export function describeNode(config: ClusterConfig, state: ClusterState, address
     dataDirectory: join(dataDirectory, folder),
     logFile: join(dataDirectory, 'log', `${folder}.log`),
   };
+}
+
+/** Where a data node keeps its replicas. */
+export function storageDirectories(config: ClusterConfig, address: string): string[] {
+  return config.dataDirectories.map((directory) => join(directory, nodeFolder(config, address)));
+}
+
+function nodeFolder(config: ClusterConfig, address: string): string {
+  return address === config.nameNode ? 'namenode' : `datanode-${parseAddress(address)!.port}`;
 }

@@ -50,7 +50,7 @@ export class VolumeSet {
   private constructor(options: VolumeSetOptions, volumes: readonly Volume[], unopened: readonly FailedVolume[]) {
     this.volumes = volumes;
     this.#directories = options.directories;
-    this.#tolerated = options.failedVolumesTolerated ?? options.directories.length - 1;
+    this.#tolerated = Math.min(options.failedVolumesTolerated ?? Infinity, options.directories.length - 1);
     this.#blockSizeBytes = options.blockSizeBytes;
     this.#unopened = unopened;
     this.#credits = volumes.map(() => 0);

@@ -44,6 +44,23 @@ test('sizes may have units, hosts may leave out the port, and data_dir is relati
   t.is(config.dataDirectory, '/etc/dfsh/data');
 });
 
+test('data_dir may be a list, one a disk: data nodes use all, the name node the first', async (t) => {
+  const config = await parseConfig('{"data_dir": ["data", "/mnt/d2", "../d3"], "failed_volumes_tolerated": 1}', at);
+  t.deepEqual(config.dataDirectories, ['/etc/dfsh/data', '/mnt/d2', '/etc/d3']);
+  t.is(config.dataDirectory, '/etc/dfsh/data');
+  t.is(config.failedVolumesTolerated, 1);
+  const one = await parseConfig('{"data_dir": "data"}', at);
+  t.deepEqual(one.dataDirectories, ['/etc/dfsh/data']);
+  t.is(one.failedVolumesTolerated, undefined);
+});
+
+test('replicas are scanned every three weeks at 1 MiB a second, or as the file says, or never', async (t) => {
+  const { scanPeriodMs, scanBytesPerSecond } = await parseConfig('{}', at);
+  t.deepEqual([scanPeriodMs, scanBytesPerSecond], [504 * 3_600_000, 1_048_576]);
+  const periods: Record<string, number> = { '90s': 90_000, '30m': 1_800_000, '504h': 504 * 3_600_000, '21d': 504 * 3_600_000, '3w': 504 * 3_600_000, '0s': 0 };
+  for (const [period, ms] of Object.entries(periods)) t.is((await parseConfig(`{"scan_period": "${period}", "scan_rate": "4m"}`, at)).scanPeriodMs, ms, period);
+});
+
 const cases: [title: string, content: string, ...lines: RegExp[]][] = [
   ['bad JSON is reported with line and column', '{\n  "block_size": 64m\n}', /^\/etc\/dfsh\/config\.json:2:\d+: not JSON: /],
   ['an empty file is reported', '', /config\.json:1:1: not JSON/],
@@ -66,6 +83,11 @@ const cases: [title: string, content: string, ...lines: RegExp[]][] = [
   ['a name node on the wildcard address', '{"name_node": "0.0.0.0:9870"}', /^"name_node" is "0\.0\.0\.0:9870"; .*no authentication yet$/],
   ['a name node on a data node\'s address', `{"name_node": "127.0.0.1:9864", ${nodes}}`, /^"name_node" is "127\.0\.0\.1:9864"; allowed: an address that is not/],
   ['a verdict of death before one of staleness', '{"stale_node_timeout_ms": 5000, "dead_node_timeout_ms": 5000}', /^"dead_node_timeout_ms" is 5000; allowed: more than/],
+  ['a folder listed twice', '{"data_dir": ["/a", "/a"]}', /^"data_dir" is \["\/a","\/a"\]; allowed: a folder, or a list of 1 to 64 folders, each once/],
+  ['no folder', '{"data_dir": []}', /^"data_dir" is \[\]; allowed: a folder, or a list/],
+  ['a folder of a wrong type in a list', '{"data_dir": ["/a", 7]}', /^"data_dir" is \["\/a",7\]; allowed: a folder/],
+  ['as many failed disks tolerated as there are', '{"data_dir": ["/a", "/b"], "failed_volumes_tolerated": 2}', /^"failed_volumes_tolerated" is 2; allowed: at most 1, one less than the folders of "data_dir"$/],
+  ['a period without a unit', '{"scan_period": 504}', /^"scan_period" is 504; allowed: a duration such as "3w"/],
   ['every mistake gets its line', '{"block_size": 0, "replication_factor": "x", "blok": 1}', /unknown key "blok"/, /"replication_factor" is "x"/, /"block_size" is 0/],
 ];
 for (const [title, content, ...lines] of cases) {

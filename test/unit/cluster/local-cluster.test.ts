@@ -37,7 +37,7 @@ async function fixture(t: ExecutionContext, dataNodeCount = 2, content: object =
   const configure = (more: object) => writeFile(configFile, JSON.stringify({ data_nodes: dataNodes, ...more }));
   await configure(content);
   const cluster = (options: Partial<LocalClusterOptions> = {}) =>
-    createLocalCluster({ config: { file: configFile, nameNode, dataNodes, dataDirectory }, launch: { execPath: process.execPath, entry }, clock: systemClock, startLimitMs: 20_000, ...options });
+    createLocalCluster({ config: { file: configFile, nameNode, dataNodes, dataDirectory, dataDirectories: [dataDirectory] }, launch: { execPath: process.execPath, entry }, clock: systemClock, startLimitMs: 20_000, ...options });
   t.teardown(async () => {
     await cluster({ stopLimitMs: 100 }).down({});
     await rm(folder, { recursive: true });
@@ -105,7 +105,7 @@ test('nodes outlive the process that started them, in a session of their own, an
   const program = `
     const { createLocalCluster } = await import(${JSON.stringify(new URL('../../../source/cluster/create-local-cluster.js', import.meta.url).href)});
     const { systemClock } = await import(${JSON.stringify(new URL('../../../source/base/clock.js', import.meta.url).href)});
-    const cluster = createLocalCluster(${JSON.stringify({ config: { file: configFile, nameNode, dataNodes, dataDirectory }, launch: { execPath: process.execPath, entry } }).slice(0, -1)}, clock: systemClock });
+    const cluster = createLocalCluster(${JSON.stringify({ config: { file: configFile, nameNode, dataNodes, dataDirectory, dataDirectories: [dataDirectory] }, launch: { execPath: process.execPath, entry } }).slice(0, -1)}, clock: systemClock });
     await cluster.up({});
     process.exit(0);`;
   // Descriptor 3 is a pipe that was opened for the starter without close-on-exec.
