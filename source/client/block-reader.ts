@@ -11,6 +11,7 @@ import type { StreamHedge } from './hedged-reads.js';
 import { messageOf } from './pipeline.js';
 import { ReplicaPace } from './replica-pace.js';
 import { type Piece, ReplicaReader } from './replica-reader.js';
+import type { ReadFailures } from './read-failures.js';
 import type { RetryingCaller } from './retrying-caller.js';
 
 /** What all blocks of a file's reader share. */
@@ -27,6 +28,7 @@ export interface ReadFileContext {
   /** Uuids of data nodes that could not be reached: tried last from then on. */
   unreachable: Set<string>;
   hedge: StreamHedge;
+  failures: ReadFailures;
 }
 
 /** How long a replica may send nothing before the next one is tried; doubled in each round. */
@@ -184,7 +186,7 @@ export class BlockReader {
       return;
     }
     this.#file.hedge.client.noteSlow(first.replica.datanodeUuid);
-    this.#reasons.add(`${first.replica.name}: was too slow`);
+    this.#noteReason(first.replica, 'too slow');
     this.#untried.push(first.replica);
     first.drop();
     this.#first = winner;
@@ -240,7 +242,7 @@ export class BlockReader {
   #noteFailure(replica: ReplicaLocation, error: unknown): void {
     const { log, nameNode, path, unreachable, hedge } = this.#file;
     log.warn(`${path}: ${replica.name} failed at byte ${this.#positionInBlock} of ${blockName(this.#located.block)}: ${messageOf(error)}`);
-    this.#reasons.add(`${replica.name}: ${messageOf(error)}`);
+    this.#noteReason(replica, messageOf(error));
     hedge.client.counters.failedReplicas++;
     if (error instanceof ChecksumError) {
       hedge.client.counters.corruptReplicas++;
@@ -249,6 +251,11 @@ export class BlockReader {
     } else if (error instanceof UnavailableError || !(error instanceof RefusedError)) {
       unreachable.add(replica.datanodeUuid);
     }
+  }
+
+  #noteReason(replica: ReplicaLocation, reason: string): void {
+    this.#reasons.add(`${replica.name}: ${reason}`);
+    this.#file.failures.add(replica.name, reason);
   }
 
   async #nextRound(): Promise<void> {

@@ -79,6 +79,8 @@ export interface ReadProgress {
 /** Reads verified bytes in order, failing over between replicas without the caller noticing. */
 export interface FileReader {
   readonly status: FileStatus;
+  /** Data nodes that had to be left for others so far: dead, slow, corrupt. */
+  readonly failures: readonly { datanode: string; reason: string }[];
   /** The next bytes, never empty; null at the end. They stay valid until `release`, which must be called once for each. */
   read(): Promise<{ bytes: Uint8Array; release(): void } | null>;
   close(): void;

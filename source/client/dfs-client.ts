@@ -21,6 +21,7 @@ import { LeaseRenewer } from './lease-renewer.js';
 import { readableOf, writableOf } from './node-streams.js';
 import { openWriter, type WriterEnvironment } from './open-writer.js';
 import { PacketPool } from './packet-pool.js';
+import { ReadFailures } from './read-failures.js';
 import { RetryingCaller } from './retrying-caller.js';
 
 export interface ClientOptions {
@@ -232,7 +233,7 @@ class NameNodeClient implements DfsClient {
       userSignal: signal,
       onProgress: options.onProgress,
       onEnd: () => this.#readers.delete(reader),
-      file: { nameNode: this.#nameNode, connector, clock, random, log: this.#log, signal: stop.signal, path, blocks, unreachable: new Set(), hedge: this.#hedgedReads.stream() },
+      file: { nameNode: this.#nameNode, connector, clock, random, log: this.#log, signal: stop.signal, path, blocks, unreachable: new Set(), hedge: this.#hedgedReads.stream(), failures: new ReadFailures() },
     });
     this.#readers.add(reader);
     return reader;

@@ -46,6 +46,10 @@ export class InputStream implements FileReader {
     return this.#options.blocks.status;
   }
 
+  get failures(): readonly { datanode: string; reason: string }[] {
+    return this.#options.file.failures.list;
+  }
+
   async read(): Promise<Piece | null> {
     const { file, userSignal, startBytes, endBytes, onProgress } = this.#options;
     if (this.#isReading) throw new InvalidArgumentError(`${file.path}: one read at a time; await the one before`);

@@ -58,7 +58,7 @@ export class TransferReport implements CopyObserver {
     return {
       onProgress: (progress) => {
         this.#active.set(key, progress);
-        this.#note(progress);
+        this.#note(progress.failures ?? [], 'dropped');
         this.#show();
       },
       end: (result) => {
@@ -89,8 +89,9 @@ export class TransferReport implements CopyObserver {
     });
   }
 
-  #finished(file: { source: string; target: string }, { bytes, status, degraded }: CopyFileResult): void {
+  #finished(file: { source: string; target: string }, { bytes, status, degraded, readFailures }: CopyFileResult): void {
     this.#fileCount++;
+    this.#note(readFailures, 'passed over');
     this.#doneBytes += bytes;
     if (this.#isReplicated) {
       this.#doneReplicaBytes += bytes * status.replication;
@@ -103,9 +104,9 @@ export class TransferReport implements CopyObserver {
     this.#show();
   }
 
-  #note({ failures = [] }: TransferProgress): void {
+  #note(failures: readonly { datanode: string; reason: string }[], what: string): void {
     for (const { datanode, reason } of failures) {
-      if (this.#notes.size < notesKept) this.#notes.set(`${datanode} ${reason}`, `${datanode} was dropped: ${reason}`);
+      if (this.#notes.size < notesKept) this.#notes.set(`${datanode} ${reason}`, `${datanode} was ${what}: ${reason}`);
     }
   }
 

@@ -36,6 +36,8 @@ export interface CopyFileResult {
   /** What was copied, bytes. */
   bytes: number;
   degraded: { blockIndex: number; durableReplicas: number }[];
+  /** Nodes that had to be left while the source was read. */
+  readFailures: readonly { datanode: string; reason: string }[];
 }
 
 /** Which errors came from the source's side: the same path may stand for two things on two file systems. */
@@ -94,7 +96,7 @@ export async function writeFile(from: ByteSource, target: FilePlace, options: Co
   }
   const { status, degraded } = await sink.close();
   await preserveAttributes(target, status, from.status, { owner: preserve.owner, permission: preserve.permission });
-  return { status, bytes, degraded };
+  return { status, bytes, degraded, readFailures: from.failures ?? [] };
 }
 
 /** Gives what is at `target`, now `now`, the attributes of `wanted` that are to be kept; what is right already is left alone. */

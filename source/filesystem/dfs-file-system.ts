@@ -24,6 +24,7 @@ async function open(client: DfsClient, path: string, options: CopyReadOptions = 
   const reader = await client.openReader(path, options);
   return {
     status: reader.status,
+    failures: reader.failures,
     read: () => reader.read(),
     close: async () => reader.close(),
   };

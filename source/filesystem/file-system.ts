@@ -18,6 +18,8 @@ export interface CopyReadOptions {
 /** Bytes of a file, in order. */
 export interface ByteSource {
   readonly status: FileStatus;
+  /** Nodes that had to be left for others so far, where bytes come from several. */
+  readonly failures?: readonly { datanode: string; reason: string }[];
   /** Never empty; null at the end. Valid until `release`, to be called once each. */
   read(): Promise<{ bytes: Uint8Array; release(): void } | null>;
   /** Where it spares a copy: fills `buffer` from its begin and resolves to how many bytes, 0 at the end. Not mixed with `read`. */

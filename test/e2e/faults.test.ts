@@ -7,7 +7,7 @@ import { quickVerdicts, RealCluster } from '../helpers/real-cluster.js';
 /** More of them by hand: DFSH_CYCLES=100 npx ava dist/test/e2e/faults.test.js --match '*moment*' */
 const cycles = Number(process.env['DFSH_CYCLES'] ?? 4);
 
-test('a data node killed in the middle of a put costs nothing: the put succeeds, and three replicas come back', async (t) => {
+test('a data node killed in the middle of a put costs nothing: the put succeeds, and three replicas come back (fault 1)', async (t) => {
   const cluster = await RealCluster.create({ dataNodes: 4, settings: { ...quickVerdicts, block_size: '8m' } });
   t.teardown(() => cluster.destroy());
   const content = randomBytes(96 * 1024 * 1024);
@@ -53,7 +53,7 @@ test('with two of four nodes killed every file still reads; nodes that come back
   t.deepEqual([...cluster.replicasOnDisk().values()].map((files) => files.length), Array.from({ length: blockCount }, () => 3));
 });
 
-test('a name node killed the moment a put has returned has the file after its restart, whole', async (t) => {
+test('a name node killed the moment a put has returned has the file after its restart, whole (fault 2)', async (t) => {
   const cluster = await RealCluster.create({ settings: quickVerdicts });
   t.teardown(() => cluster.destroy());
   for (let cycle = 0; cycle < cycles; cycle++) {
@@ -69,7 +69,7 @@ test('a name node killed the moment a put has returned has the file after its re
   t.regex((await cluster.exec('fsck /')).stdout, /HEALTHY/);
 });
 
-test('a put whose client is killed leaves nothing under the name, and in the end no block', async (t) => {
+test('a put whose client is killed leaves nothing under the name, and in the end no block (fault 4)', async (t) => {
   const cluster = await RealCluster.create({ settings: { ...quickVerdicts, soft_lease_limit_ms: 1500, block_size: '1m' } });
   t.teardown(() => cluster.destroy());
   writeFileSync(cluster.localPath('before'), 'x');
@@ -91,7 +91,7 @@ test('a put whose client is killed leaves nothing under the name, and in the end
   t.is(cluster.replicasOnDisk().size, 1);
 });
 
-test('a flipped byte in one replica never reaches a reader, and the copy is replaced', async (t) => {
+test('a flipped byte in one replica never reaches a reader, and the copy is replaced (fault 12)', async (t) => {
   const cluster = await RealCluster.create({ settings: { ...quickVerdicts, block_size: '4m' } });
   t.teardown(() => cluster.destroy());
   const content = randomBytes(3_000_000);

@@ -65,7 +65,7 @@ test('what a full disk did not take of the output is an error, in one line', (t)
   t.regex(stderr, /^dfsh: standard output: ENOSPC[^\n]*\n$/);
 });
 
-test('a word that is no subcommand is refused, also one that every object has', (t) => {
+test('a word that is no subcommand is refused, also one that every object has (fault 58)', (t) => {
   for (const word of ['frobnicate', 'constructor', '__proto__']) {
     const { status, stderr } = spawnSync(process.execPath, [program, word], { encoding: 'utf8' });
     t.is(status, 255);

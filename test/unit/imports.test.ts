@@ -68,6 +68,13 @@ test('the clock and the random numbers of the system are touched in clock.ts and
   t.deepEqual(broken, []);
 });
 
+test('processes are started with a list of arguments, never through a shell (fault 65)', (t) => {
+  const starters = sourceFiles().filter((file) => /node:child_process/.test(readFileSync(join(root, 'source', file), 'utf8')));
+  t.true(starters.length > 0, 'the files that start processes were found at all');
+  const broken = starters.filter((file) => /(?<![.\w])exec(?:Sync)?\s*\(|\bshell:\s*(?!false)|['"`](?:\/bin\/)?(?:ba)?sh['"`]/.test(withoutComments(readFileSync(join(root, 'source', file), 'utf8'))));
+  t.deepEqual(broken, []);
+});
+
 function sourceFiles(): string[] {
   return readdirSync(join(root, 'source'), { recursive: true, encoding: 'utf8' })
     .map((file) => file.replaceAll('\\', '/'))

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { formatAddress, isLoopback, parseAddress } from '../../../source/base/address.js';
 import { crc32, crc32c } from '../../../source/base/checksum.js';
 import { ManualClock, repeat, sleep } from '../../../source/base/clock.js';
+import { createLogger } from '../../../source/base/log.js';
 import { isWithin, parentPath, pathNames, pathProblem, resolvePath } from '../../../source/base/path.js';
 import { seededRandom, shuffled, systemRandom } from '../../../source/base/random.js';
 import { formatHuman, formatReport, parseSize } from '../../../source/base/size.js';
@@ -43,7 +44,7 @@ test('a resolved path is absolute and clean, whatever was typed', (t) => {
   );
 });
 
-test('paths that must not exist are refused with the reason', (t) => {
+test('paths that must not exist are refused with the reason (fault 56)', (t) => {
   t.regex(pathProblem('a')!, /absolute/);
   t.regex(pathProblem('/a/../b')!, /clean/);
   t.regex(pathProblem('/a\0b')!, /NUL/);
@@ -58,6 +59,22 @@ test('control characters, separators and direction overrides are escaped; plain 
   t.is(escapeControls('a\u001b]52;c;x\u0007\n\u202eb'), 'a\\x1b]52;c;x\\x07\\n\\u202eb');
   t.is(escapeControls('naïve 日本語 😀 \ud83d'), 'naïve 日本語 😀 \\ud83d');
   t.is(escapeControls('a\tb', '\t'), 'a\tb');
+});
+
+test('what users and peers sent cannot forge a line of the log (fault 63)', (t) => {
+  const lines: string[] = [];
+  const logger = createLogger((line) => lines.push(line), { level: 'debug', clock: new ManualClock(0) });
+  const evil = '/a\n1970-01-01T00:00:00.000Z ERROR forged\r\u001b[2J\u2028';
+  logger.debug(evil);
+  logger.info(evil);
+  logger.warn(evil);
+  logger.error(evil, new Error(evil));
+  t.is(lines.length, 4);
+  for (const line of lines) {
+    // eslint-disable-next-line no-control-regex
+    t.regex(line, /^[^\u0000-\u001f\u2028]+\n$/);
+    t.true(line.startsWith('1970-01-01T00:00:00.000Z '));
+  }
 });
 
 test('addresses of every spelling come out in one', (t) => {

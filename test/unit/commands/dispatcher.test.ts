@@ -183,12 +183,21 @@ test('--json in a line prints objects for that command alone, and not behind two
   t.deepEqual(sink.lines, ['{"typedName":"do"}', 'do|y', 'do|--json']);
 });
 
-test('control characters in what was typed do not reach the terminal', async (t) => {
+test('control characters in what was typed do not reach the terminal (fault 64)', async (t) => {
   const { run, sink } = setUp([command('do', fail(new UsageError('x \u001b[2J')))]);
   await run('do');
   await run("'\u001b[2J'");
   // eslint-disable-next-line no-control-regex
   t.false(sink.errors.some((line) => /\u001b/.test(line)));
+});
+
+test('what a server says cannot drive the terminal either: not its words, not its details, not its paths (fault 64)', async (t) => {
+  const evil = '\u001b]52;c;aGk=\u0007\u202e\u009b2J\r\n forged: line';
+  const { run, sink } = setUp([command('do', fail(new NotEnoughReplicasError(`no ${evil}`, { path: `/${evil}`, details: [`dn1: ${evil}`] })))]);
+  t.is(await run('do'), 1);
+  t.true(sink.errors.length >= 2);
+  // eslint-disable-next-line no-control-regex
+  for (const line of sink.errors) t.notRegex(line, /[\u0000-\u001f\u007f-\u009f\u202e]/);
 });
 
 test('every command is loadable, under the name, the summary and the group that the registry tells', async (t) => {

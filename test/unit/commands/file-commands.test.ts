@@ -98,7 +98,7 @@ each('a get that fails leaves the local file as it was, and nothing half-done', 
       isFirst = false;
       return reader.read();
     };
-    return { status: reader.status, close: () => reader.close(), read };
+    return { status: reader.status, failures: reader.failures, close: () => reader.close(), read };
   });
   const { code, stderr } = await run('get -f /@/f @/mine', { client: breaking });
   t.deepEqual([code, stderr], [1, 'get: the cable was pulled\n']);
@@ -237,7 +237,7 @@ each('touch needs a time that is one', async (run, t) => {
   t.is((await run('ls /@')).stdout, '');
 });
 
-each('names that could drive a terminal are escaped, and are found all the same', async (run, t) => {
+each('names that could drive a terminal are escaped, and are found all the same (fault 64)', async (run, t) => {
   await run("touchz '/@/a\u001b]0;b' '/@/c\nd'");
   t.is((await run('ls -C /@')).stdout, '/@/a\\x1b]0;b\n/@/c\\nd\n');
   t.regex((await run('ls -q /@')).stdout, /\/@\/a\?\]0;b\n.*\/@\/c\?d\n$/);

@@ -56,7 +56,7 @@ test('columns grow with the longest, and do not shrink again', (t) => {
   t.is(line.slice(0, -19), '-rw-r--r--    3 root        supergroup         8289');
 });
 
-test('an escape sequence in an owner does not reach the terminal', (t) => {
+test('an escape sequence in an owner does not reach the terminal (fault 64)', (t) => {
   const line = listingLine(status({ owner: '\u001b[31mroot' }), 'x', { ...firstWidths(), owner: 4 }, { isHuman: false, isAccessTime: false, isPolicyShown: false });
   t.false(line.includes('\u001b'));
 });
@@ -132,7 +132,7 @@ test('rows hold what was added, and come out in any order', (t) => {
   t.deepEqual([...rows.sorted(() => 0)], all.map((_, i) => i));
 });
 
-test('a JSON line drives no terminal and says the same', (t) => {
+test('a JSON line drives no terminal and says the same (fault 64)', (t) => {
   const record = { path: '/a\u001b]0;x\u0007\u009b31m\u202e\n' };
   const line = toJsonLine(record);
   // eslint-disable-next-line no-control-regex

@@ -85,7 +85,7 @@ test('on a terminal one line is redrawn, at most ten times a second, no wider th
   t.is(stdout.text, 'a line\n');
 });
 
-test('names are escaped in progress and in summaries', (t) => {
+test('names are escaped in progress and in summaries (fault 64)', (t) => {
   const stderr = new Stream(true);
   const sink = createTextSink({ stdout: new Stream(), stderr, clock: new ManualClock() });
   sink.progress('1', { ...progress(5), source: 'x\u001b[2J' });

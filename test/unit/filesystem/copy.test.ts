@@ -40,7 +40,7 @@ test('a directory does not replace a file, nor a file a directory', async (t) =>
   t.deepEqual(target.files, { '/d': 'a file', '/f/x': 'in a dir' });
 });
 
-test('entries whose names climb out are refused, and the others are copied', async (t) => {
+test('entries whose names climb out are refused, and the others are copied (fault 66)', async (t) => {
   const source = new TreeFileSystem({ '/d/good': 'G' });
   source.extraNames.set('/d', ['..', '../evil', '/abs', 'a/b', '', '.']);
   const target = new TreeFileSystem();

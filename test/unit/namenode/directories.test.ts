@@ -49,7 +49,7 @@ test('nothing is made below a file or in its place', async (t) => {
   t.is(await root('fs.getFileInfo', { path: '/f/x' }), null);
 });
 
-test('names that nothing may have are refused with the reason', async (t) => {
+test('names that nothing may have are refused with the reason (fault 56)', async (t) => {
   const { root } = await NamespaceHarness.open();
   const make = (path: string) => root('fs.mkdirs', { path, permission: 0o755, createParents: true });
   await t.throwsAsync(make('/a/.snapshot'), { instanceOf: InvalidPathError, message: '".snapshot" is a reserved name.' });
@@ -57,7 +57,7 @@ test('names that nothing may have are refused with the reason', async (t) => {
   t.true(await make(`/${'ü'.repeat(127)}`));
 });
 
-test('a directory lists its entries in the order of their UTF-8 bytes, page by page', async (t) => {
+test('a directory lists its entries in the order of their UTF-8 bytes, page by page (fault 55)', async (t) => {
   const { root, harness } = await openWith((h) => h.mkdir('/d'));
   const names = ['\u{1F600}', 'b', 'a', 'é', 'Z', '\uFFFD', '_', 'a.b', 'a b'];
   for (const name of names) await harness.mkdir(`/d/${name}`);
@@ -105,7 +105,7 @@ test('a rename moves a subtree at once and keeps its inodes', async (t) => {
   t.deepEqual((await root('fs.getListing', { path: '/a/b' })).entries, []);
 });
 
-test('a rename is refused, and changes nothing, where it cannot be done', async (t) => {
+test('a rename is refused, and changes nothing, where it cannot be done (fault 50)', async (t) => {
   const { root, harness } = await openWith(async (h) => {
     await h.file('/d/f', [5]);
     await h.file('/g', [6]);
@@ -143,7 +143,7 @@ test('a rename with overwrite replaces a file, whose blocks go, or an empty dire
   t.deepEqual(counts(harness), { files: 1, directories: 3, pending: 0 });
 });
 
-test('two renames of each other into each other leave no cycle: one of them is refused', async (t) => {
+test('two renames of each other into each other leave no cycle: one of them is refused (fault 50)', async (t) => {
   const { root } = await openWith(async (h) => {
     await h.mkdir('/a');
     await h.mkdir('/b');

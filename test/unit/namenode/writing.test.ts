@@ -125,7 +125,7 @@ test('only the holder of the lease may write, and only while the file is there',
   await t.throwsAsync(root('fs.complete', { inodeId: 16_385, last: null }), expired);
 });
 
-test('deleting against adding a block leaves no block behind, in either order', async (t) => {
+test('deleting against adding a block leaves no block behind, in either order (fault 49)', async (t) => {
   for (const isDeleteFirst of [true, false]) {
     const { root, blocks, harness } = await open();
     const { file } = await root('fs.create', { ...create, path: '/f' });
@@ -138,7 +138,7 @@ test('deleting against adding a block leaves no block behind, in either order', 
   }
 });
 
-test('a rename during a write changes nothing for the writer', async (t) => {
+test('a rename during a write changes nothing for the writer (fault 47)', async (t) => {
   const { root, harness } = await open();
   const { file, block } = await root('fs.create', { ...create, path: '/d/f', createParents: true, withBlock: true });
   await root('fs.rename', { source: '/d', target: '/e' });

@@ -162,7 +162,7 @@ test('colour is never the only sign: without it every state is still told apart'
   t.regex(text, /✗ dn3 DEAD/);
 });
 
-test('hostile names are escaped', (t) => {
+test('hostile names are escaped (fault 64)', (t) => {
   const text = rows(stateAfter([healthy, ...putting({ source: 'a\u001b]52;c;x\u0007', target: '/\u202eb' })])).join('\n');
   // eslint-disable-next-line no-control-regex
   t.notRegex(text, /[\u001b\u0007\u202e]/);

@@ -59,7 +59,7 @@ withNode('POST /rpc answers a call as the user and client of the headers', async
   t.not(handlers.contexts[1]!.clientId, handlers.contexts[2]!.clientId);
 });
 
-withNode('POST /rpc answers errors, batches and notifications as JSON-RPC 2.0 says', async (t, { ask, rpc, logger }) => {
+withNode('POST /rpc answers errors, batches and notifications as JSON-RPC 2.0 says (faults 57, 60)', async (t, { ask, rpc, logger }) => {
   t.deepEqual((await rpc(say(7, 5 as never))).error, { code: -32602, message: 'echo.say: parameter "text": found 5, allowed: text of at most 3000000 characters' });
   t.like(await rpc({ jsonrpc: '2.0', id: 1, method: 'echo.fail' }), { id: 1, error: { code: 1001, message: '/a/b does not exist', data: { name: 'FileNotFoundError', path: '/a/b', blockId: 7 } } });
   const crash = await rpc({ jsonrpc: '2.0', id: 1, method: 'echo.crash', params: { isSynchronous: false } });
@@ -77,7 +77,7 @@ withNode('POST /rpc answers errors, batches and notifications as JSON-RPC 2.0 sa
 });
 
 withNode(
-  'a body beyond the limit gets 413, announced or chunked, and nothing is called',
+  'a body beyond the limit gets 413, announced or chunked, and nothing is called (fault 61)',
   async (t, { ask, handlers }) => {
     const large = JSON.stringify(say(1, 'x'.repeat(2_000_000)));
     const json = { 'content-type': 'application/json' };
@@ -102,7 +102,7 @@ withNode('another method, path or type gets 405, 404 or 415', async (t, { ask })
   t.is((await ask({ method: 'POST', path: '/', body: 'x' })).status, 405);
 });
 
-withNode('calls that a web page of another origin could make are refused', async (t, { ask, handlers, address }) => {
+withNode('calls that a web page of another origin could make are refused (fault 68)', async (t, { ask, handlers, address }) => {
   const port = address.split(':')[1]!;
   const post = (headers: Record<string, string>) => ask({ method: 'POST', path: '/rpc', headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(say(1)) });
   for (const host of [`evil.example:${port}`, 'evil.example', `127.0.0.1.evil.example:${port}`, '10.0.0.1']) t.is((await post({ host })).status, 403, host);
@@ -120,7 +120,7 @@ withNode('a user or client that cannot be one gets 400', async (t, { ask, handle
   t.deepEqual(handlers.seen, []);
 });
 
-withNode('requests that could be read in two ways get 400 and the end', async (t, { address, handlers }) => {
+withNode('requests that could be read in two ways get 400 and the end (fault 61)', async (t, { address, handlers }) => {
   const body = JSON.stringify(say(1));
   const start = `POST /rpc HTTP/1.1\r\nHost: ${address}\r\nContent-Type: application/json\r\n`;
   for (const rest of [
@@ -139,7 +139,7 @@ withNode('requests that could be read in two ways get 400 and the end', async (t
 });
 
 withNode(
-  'headers or bodies that come too slowly get 408, or the end',
+  'headers or bodies that come too slowly get 408, or the end (fault 62)',
   async (t, { address }) => {
     for (const start of ['GET / HTTP/1.1\r\nHost: ', `POST /rpc HTTP/1.1\r\nHost: ${address}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{`]) {
       const connection = await RawConnection.open(address);

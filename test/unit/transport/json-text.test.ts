@@ -27,7 +27,7 @@ test('the depth of any JSON is judged as parsing it would, quotes and backslashe
   }
 });
 
-test('ten megabytes of brackets are refused without being parsed', (t) => {
+test('ten megabytes of brackets are refused without being parsed (fault 59)', (t) => {
   const original = JSON.parse;
   let isParsed = false;
   JSON.parse = () => (isParsed = true);
@@ -41,7 +41,7 @@ test('ten megabytes of brackets are refused without being parsed', (t) => {
   t.deepEqual(parseJson(Buffer.from('['.repeat(maxJsonDepth) + ']'.repeat(maxJsonDepth))), JSON.parse('['.repeat(maxJsonDepth) + ']'.repeat(maxJsonDepth)));
 });
 
-test('bytes that are no UTF-8 are refused instead of turned into other names', (t) => {
+test('bytes that are no UTF-8 are refused instead of turned into other names (fault 57)', (t) => {
   t.throws(() => parseJson(Buffer.from([0x22, 0xff, 0x22])), { instanceOf: SyntaxError, message: /UTF-8/ });
   t.throws(() => parseJson(Buffer.from('{"a":')), { instanceOf: SyntaxError });
 });

@@ -50,7 +50,7 @@ test('a connection that begins like nothing known, or ends before it begins, is 
   await listener.close();
 });
 
-test('a connection that says nothing is closed after its time', async (t) => {
+test('a connection that says nothing is closed after its time (fault 62)', async (t) => {
   const clock = new ManualClock();
   const { listener } = await startEchoNode({ clock, limits: { firstByteTimeoutMs: 5000 } });
   const connection = await RawConnection.open(listener.address);

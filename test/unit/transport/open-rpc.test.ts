@@ -15,7 +15,7 @@ function ask(server: ReturnType<typeof createRpcServer>, method: string, params:
   return new Promise((resolve) => server.call({ jsonrpc: '2.0', id: 1, method, params }, context, (text) => resolve(JSON.parse(text!) as never)));
 }
 
-test('rpc.discover lists exactly the methods that are served', async (t) => {
+test('rpc.discover lists exactly the methods that are served (fault 58)', async (t) => {
   const server = createRpcServer({ services, title: 'all', logger: recordingLogger() });
   const { result } = await ask(server, 'rpc.discover');
   const document = result as unknown as ReturnType<typeof describeMethods>;

@@ -45,7 +45,7 @@ const cases: [unknown, string][] = [
   ['/a', 'fs.try: found "/a", allowed: an object of path, count, action, nested, mode, last'],
 ];
 for (const [params, message] of cases) {
-  test(`the problem is said in one line: ${message}`, (t) => {
+  test(`the problem is said in one line: ${message} (faults 57, 58)`, (t) => {
     t.is(check(params), message);
   });
 }
@@ -54,7 +54,7 @@ test('what was found is cut short', (t) => {
   t.true(check({ path: 'x'.repeat(1_000_000) })!.length < 200);
 });
 
-test('every method of the client protocol compiles, and refuses an unknown parameter', (t) => {
+test('every method of the client protocol compiles, and refuses an unknown parameter (fault 57)', (t) => {
   for (const [name, { params }] of Object.entries(clientProtocol)) {
     t.regex(createParameterCheck(name, params)({ nonsense: 1 })!, new RegExp(`^${name}: `));
   }

@@ -75,7 +75,7 @@ withNode('the role in the hello opens the methods of that role', async (t, { add
   t.is((await connection.line()).result, 'datanode');
 });
 
-withNode('a line that is not JSON gets -32700 and the stream goes on', async (t, { address }) => {
+withNode('a line that is not JSON gets -32700 and the stream goes on (fault 57)', async (t, { address }) => {
   const connection = await RawConnection.openRpc(address);
   await connection.line();
   for (const bad of ['{"jsonrpc":"2.0",', 'GET / HTTP/1.1', '['.repeat(10_000), '"\\ud800', Buffer.from([0x22, 0xff, 0x22])]) {
@@ -87,7 +87,7 @@ withNode('a line that is not JSON gets -32700 and the stream goes on', async (t,
   t.is((await connection.line()).id, 5);
 });
 
-withNode('batches, notifications and invalid requests are answered as JSON-RPC 2.0 says', async (t, { address, handlers }) => {
+withNode('batches, notifications and invalid requests are answered as JSON-RPC 2.0 says (fault 60)', async (t, { address, handlers }) => {
   const connection = await RawConnection.openRpc(address);
   await connection.line();
   connection.send([say(1), { jsonrpc: '2.0', method: 'echo.say', params: { text: 'note' } }, { jsonrpc: '2.0', id: 2, method: 'no.such' }, 5, [], say(3)]);
@@ -112,7 +112,7 @@ withNode('batches, notifications and invalid requests are answered as JSON-RPC 2
 });
 
 withNode(
-  'a line beyond the limit ends the stream with the reason; a data node\'s may be longer',
+  'a line beyond the limit ends the stream with the reason; a data node\'s may be longer (fault 61)',
   async (t, { address }) => {
     const large = say(1, 'x'.repeat(5000));
     const client = await RawConnection.openRpc(address);
@@ -162,7 +162,7 @@ withNode('a peer that does not take its answers is not asked for more, and loses
   for (let id = 0; id < 100; id++) t.is((await connection.line()).id, id);
 });
 
-test('a stream without a hello in time, with half a line, or silent for long is closed', async (t) => {
+test('a stream without a hello in time, with half a line, or silent for long is closed (fault 62)', async (t) => {
   const clock = new ManualClock();
   const { listener, handlers } = await startEchoNode({ clock, limits: { requestTimeoutMs: 1000, streamIdleTimeoutMs: 60_000 } });
   const silent = await RawConnection.open(listener.address);

@@ -19,7 +19,7 @@ test('a stall is noticed at the first tick after the limit, and progress puts it
   t.is(stalls, 0);
 });
 
-test('after a process was stopped for an hour its peers get their time anew', (t) => {
+test('after a process was stopped for an hour its peers get their time anew (fault 54)', (t) => {
   let nowMs = 0;
   let fire = () => {};
   const clock: Clock = { nowMs: () => nowMs, monotonicMs: () => nowMs, setTimer: (callback) => ((fire = callback), { cancel: () => {} }) };
