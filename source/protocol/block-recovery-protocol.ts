@@ -23,7 +23,8 @@ export const replicaRecoveryProtocol = {
     Type.Union([
       Type.Object(
         {
-          state: Type.Union([Type.Literal('finalized'), Type.Literal('being-written')]),
+          /** Waiting to be recovered: being written, and perhaps shorter than what was acknowledged, since its node was restarted or a part is rotten. */
+          state: Type.Union([Type.Literal('finalized'), Type.Literal('being-written'), Type.Literal('waiting-to-be-recovered')]),
           generationStamp: generationStampSchema,
           /** Of the longest beginning that matches its checksums. */
           lengthBytes: byteCountSchema,

@@ -37,6 +37,18 @@ export interface BlockStore {
    */
   recover(request: RecoverReplica): Promise<ReplicaWriter>;
   /**
+   * Begins the recovery of a block here (protocol/block-recovery-protocol.ts): stops the replica's writer, reads all of it, and from then on,
+   * while this process lives, refuses writers of `recoveryGeneration` or below it. Null if there is nothing of the block. What is older than
+   * `generationStamp`, or put aside as rotten, takes no part: StaleGenerationError, ChecksumError. StaleGenerationError too once a later
+   * recovery has begun. Nothing is changed on the disk.
+   */
+  initRecovery(request: { blockId: number; generationStamp: number; recoveryGeneration: number }): Promise<RecoverableReplica | null>;
+  /**
+   * Ends it: cuts the replica to `newLengthBytes`, at most what `initRecovery` told, and finalizes it, durably, under `recoveryGeneration`.
+   * After a crash it is what it was, or being written with the new generation and length, or finalized. Repeating it is fine.
+   */
+  updateRecovery(request: { blockId: number; recoveryGeneration: number; newLengthBytes: number }): Promise<{ block: Block; storageId: string }>;
+  /**
    * Ranged reads of a replica of exactly this generation, finalized or being written (then up to its visible length). ChecksumError
    * if its checksum file is damaged, or belongs to another block (a file under a wrong name).
    */
@@ -93,6 +105,17 @@ export interface RecoverReplica {
   isDurable: boolean;
 }
 
+export interface RecoverableReplica {
+  /**
+   * How far it can be believed to hold what was acknowledged: `being-written` by a writer of this process; `waiting-to-be-recovered` since a
+   * restart, which may have cost it its end, or because a part of it is rotten (HDFS: RWR).
+   */
+  state: 'finalized' | 'being-written' | 'waiting-to-be-recovered';
+  generationStamp: number;
+  /** Of the longest beginning that matches its checksums. */
+  lengthBytes: number;
+}
+
 export interface ReplicaStatus {
   block: Block;
   storageId: string;
@@ -109,11 +132,14 @@ export interface ReplicaPacket {
   chunkBytes: number;
   /** Nothing but `finalize` follows. */
   isLast: boolean;
+  /** Readers are told of these bytes, or they are synced: what is written of the replica is kept, whatever fails. */
+  isFlush?: boolean;
 }
 
 /**
  * Writes one replica. After any failure only `close` is left. A disk error fails the replica for good: `close` then discards it (the
- * space of a full disk is free again). A failed fsync is never repeated.
+ * space of a full disk is free again), unless it has bytes that were flushed, or was finalized once: others may have failed like this
+ * one, so it stays, being written, as far as it was written. A failed fsync is never repeated.
  */
 export interface ReplicaWriter {
   readonly blockId: number;

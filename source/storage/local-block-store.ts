@@ -9,16 +9,26 @@ import {
   NoSpaceError,
   StaleGenerationError,
 } from '../protocol/errors.js';
-import type { BlockStore, CreateReplica, RecoverReplica, ReplicaStatus, ReplicaWriter, VerifyOutcome } from './block-store.js';
+import type {
+  BlockStore,
+  CreateReplica,
+  RecoverableReplica,
+  RecoverReplica,
+  ReplicaStatus,
+  ReplicaWriter,
+  VerifyOutcome,
+} from './block-store.js';
 import { type Disk, isAbsent } from './disk.js';
 import { KeyedLock } from './keyed-lock.js';
 import { LocalReplicaReader } from './local-replica-reader.js';
 import { LocalReplicaWriter, type WriterHost, type WriterStart } from './local-replica-writer.js';
 import { Permits } from './permits.js';
+import { RecoveryClaims } from './recovery-claims.js';
 import { ReplicaBeingWritten } from './replica-being-written.js';
 import { ReplicaDisposal } from './replica-disposal.js';
 import type { FinalizedReplica } from './replica-index.js';
 import { type Generation, replicaNotFound, ReplicaMap } from './replica-map.js';
+import { verifyReplica } from './replica-recovery.js';
 import { takeOver } from './replica-takeover.js';
 import { storageError } from './storage-error.js';
 import { VolumeSet } from './volume-set.js';
@@ -51,6 +61,7 @@ export class LocalBlockStore implements BlockStore, WriterHost {
   readonly #replicas: ReplicaMap;
   readonly #locks = new KeyedLock<number>();
   readonly #disposal: ReplicaDisposal;
+  readonly #claims = new RecoveryClaims();
   readonly #writers: Permits;
   readonly #readers: Permits;
   readonly #releases = new Map<LocalReplicaWriter, () => void>();
@@ -106,6 +117,7 @@ export class LocalBlockStore implements BlockStore, WriterHost {
   create(request: CreateReplica): Promise<ReplicaWriter> {
     const { blockId, generationStamp } = request;
     return this.#locks.run(blockId, async () => {
+      this.#claims.checkWriter(blockId, generationStamp);
       const finalized = this.#replicas.getFinalized(blockId);
       const older = this.#replicas.beingWritten.get(blockId);
       for (const existing of [finalized, older]) {
@@ -132,6 +144,7 @@ export class LocalBlockStore implements BlockStore, WriterHost {
   recover(request: RecoverReplica): Promise<ReplicaWriter> {
     const { blockId, generationStamp, previousGenerationStamp = 0, keepBytes } = request;
     return this.#locks.run(blockId, async () => {
+      this.#claims.checkWriter(blockId, generationStamp);
       const known = this.#replicas.beingWritten.get(blockId);
       const open = known?.volume.failure === undefined ? known : undefined;
       const current = open?.isTemporary ? undefined : (open ?? this.#replicas.getFinalized(blockId));
@@ -152,13 +165,80 @@ export class LocalBlockStore implements BlockStore, WriterHost {
       if (open && this.#replicas.beingWritten.get(blockId) !== open) throw replicaNotFound(request);
       if (current.lengthBytes < keepBytes)
         throw new InputOutputError(`${blockName(request)} has ${current.lengthBytes} bytes here, ${keepBytes} are to be kept`, { blockId });
+      const writer = await this.#takeOver(open ?? (current as FinalizedReplica), request);
+      this.#claims.end(blockId);
+      return writer;
+    });
+  }
+
+  async #takeOver(current: ReplicaBeingWritten | FinalizedReplica, request: RecoverReplica): Promise<ReplicaWriter> {
+    try {
+      checkSynced(request.blockId, current);
+      const { replica, start } = await takeOver(this.#replicas, current, request);
+      return await this.#openWriter(replica, 'write', start, request);
+    } catch (error) {
+      throw storageError(error, `recovering ${blockName(request)}`, request.blockId);
+    }
+  }
+
+  initRecovery({ blockId, generationStamp, recoveryGeneration }: {
+    blockId: number;
+    generationStamp: number;
+    recoveryGeneration: number;
+  }): Promise<RecoverableReplica | null> {
+    return this.#locks.run(blockId, async () => {
+      this.#claims.checkBegin(blockId, recoveryGeneration);
+      const current = this.#replicas.getWritable(blockId);
+      if (!current) {
+        const [failed] = this.#volumes.failed;
+        // It may have been there.
+        if (failed) throw new InputOutputError(`${failed.directory} is out of use: ${failed.reason}`, { blockId });
+        if (!this.#replicas.quarantined.has(blockId)) return null;
+        throw new ChecksumError(`${blockName({ blockId })} is put aside as rotten here, and takes no part in its recovery`, { blockId });
+      }
+      if (current.generationStamp >= recoveryGeneration)
+        throw stale(`${blockName({ blockId, generationStamp: recoveryGeneration })}: generation ${current.generationStamp} is here already`, blockId);
+      if (current.generationStamp < generationStamp)
+        throw stale(`${blockName({ blockId, generationStamp })} is to be recovered, here is but generation ${current.generationStamp}`, blockId);
+      if (current instanceof ReplicaBeingWritten) {
+        const over = `${blockName(current)} is being recovered under generation ${recoveryGeneration}`;
+        await current.writer?.revoke(stale(over, blockId));
+        if (this.#replicas.beingWritten.get(blockId) !== current) return null;
+      }
+      checkSynced(blockId, current);
       try {
-        const { replica, start } = await takeOver(this.#replicas, open ?? (current as FinalizedReplica), request);
-        return await this.#openWriter(replica, 'write', start, request);
+        const { state, lengthBytes } = await verifyReplica(this.#replicas, blockId, current);
+        this.#claims.begin(blockId, { recoveryGeneration, verifiedBytes: lengthBytes });
+        return { state, generationStamp: current.generationStamp, lengthBytes };
       } catch (error) {
-        throw storageError(error, `recovering ${blockName(request)}`, blockId);
+        throw storageError(error, `reading ${blockName({ blockId })} for its recovery`, blockId);
       }
     });
+  }
+
+  async updateRecovery({ blockId, recoveryGeneration, newLengthBytes }: {
+    blockId: number;
+    recoveryGeneration: number;
+    newLengthBytes: number;
+  }): Promise<{ block: Block; storageId: string }> {
+    const generationStamp = recoveryGeneration;
+    const writer = await this.#locks.run(blockId, async () => {
+      const finalized = this.#replicas.getFinalized(blockId);
+      if (finalized?.generationStamp === generationStamp && finalized.lengthBytes === newLengthBytes)
+        return this.#replicas.volumeOf(finalized).storageId;
+      const { verifiedBytes } = this.#claims.require(blockId, recoveryGeneration);
+      const current = this.#replicas.getWritable(blockId);
+      if (!current) throw replicaNotFound({ blockId, generationStamp });
+      if (newLengthBytes > verifiedBytes)
+        throw new InputOutputError(`${blockName({ blockId, generationStamp })} has ${verifiedBytes} good bytes here, ${newLengthBytes} are to be kept`, {
+          blockId,
+        });
+      return this.#takeOver(current, { blockId, generationStamp, keepBytes: newLengthBytes, isDurable: true });
+    });
+    if (typeof writer === 'string') return { block: { blockId, generationStamp, lengthBytes: newLengthBytes }, storageId: writer };
+    const block = await writer.finalize();
+    this.#claims.end(blockId);
+    return { block, storageId: writer.storageId };
   }
 
   async #openWriter(
@@ -207,10 +287,19 @@ export class LocalBlockStore implements BlockStore, WriterHost {
         if (writer.isDurable) await volume.syncDirectory(volume.finalizedDirectory(blockId));
       }
       const target = volume.finalizedPaths(blockId, generationStamp);
-      // The data last: with it in its place the replica is whole.
-      await volume.disk.rename({ source: replica.metaPath, target: target.meta });
-      await volume.disk.rename({ source: replica.dataPath, target: target.data });
-      if (writer.isDurable) await volume.syncDirectory(volume.finalizedDirectory(blockId));
+      try {
+        // The data last: with it in its place the replica is whole.
+        await volume.disk.rename({ source: replica.metaPath, target: target.meta });
+        await volume.disk.rename({ source: replica.dataPath, target: target.data });
+        if (writer.isDurable) await volume.syncDirectory(volume.finalizedDirectory(blockId));
+      } catch (error) {
+        // One that is not discarded is where it was before.
+        if (replica.isPromised) {
+          await volume.disk.rename({ source: target.data, target: replica.dataPath }).catch(() => {});
+          await volume.disk.rename({ source: target.meta, target: replica.metaPath }).catch(() => {});
+        }
+        throw error;
+      }
       const block = writer.committed();
       this.#replicas.beingWritten.delete(blockId);
       volume.usedBytes -= replica.usedBytes;
@@ -237,10 +326,14 @@ export class LocalBlockStore implements BlockStore, WriterHost {
         try {
           return await LocalReplicaReader.open(target, release);
         } catch (error) {
-          if (!isAbsent(error)) throw storageError(error, `opening ${blockName(block)}`, block.blockId);
-          // It may have been finalized, or deleted, since we looked.
-          if (attempt === 3)
+          const isMoving = isAbsent(error) || (target.visible !== undefined && error instanceof ChecksumError);
+          if (!isMoving) throw storageError(error, `opening ${blockName(block)}`, block.blockId);
+          if (attempt === 3) {
+            if (!isAbsent(error)) throw error;
             throw new ChecksumError(`${blockName(block)}: its files are missing`, { blockId: block.blockId, cause: error });
+          }
+          // It is perhaps just being finalized, its header written anew: look again when nobody changes it.
+          await this.#locks.run(block.blockId, async () => {});
         }
       }
     } catch (error) {
@@ -265,12 +358,16 @@ export class LocalBlockStore implements BlockStore, WriterHost {
     return this.#replicas.quarantinedReplicas();
   }
 
-  discardAbandoned(block: Generation): Promise<boolean> {
-    return this.#disposal.discardAbandoned(block);
+  async discardAbandoned(block: Generation): Promise<boolean> {
+    const isDiscarded = await this.#disposal.discardAbandoned(block);
+    if (isDiscarded) this.#claims.end(block.blockId);
+    return isDiscarded;
   }
 
-  invalidate(block: Generation): ReturnType<BlockStore['invalidate']> {
-    return this.#disposal.invalidate(block);
+  async invalidate(block: Generation): ReturnType<BlockStore['invalidate']> {
+    const result = await this.#disposal.invalidate(block);
+    if (result.outcome !== 'newer') this.#claims.end(block.blockId);
+    return result;
   }
 
   async verify(block: Generation, signal?: AbortSignal): Promise<VerifyOutcome> {
@@ -312,6 +409,12 @@ export class LocalBlockStore implements BlockStore, WriterHost {
     await Promise.allSettled([...this.#releases.keys()].map((writer) => writer.close()));
     await this.#volumes.close();
   }
+}
+
+/** InputOutputError after a failed fsync: the next one would succeed whatever became of the bytes. */
+function checkSynced(blockId: number, replica: ReplicaBeingWritten | FinalizedReplica): void {
+  if (!(replica instanceof ReplicaBeingWritten) || !replica.isUnsynced) return;
+  throw new InputOutputError(`${blockName(replica)}: syncing it to the disk failed here; another replica must do`, { blockId });
 }
 
 function stale(message: string, blockId: number): Error {

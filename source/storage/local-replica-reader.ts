@@ -1,7 +1,7 @@
 import { assert } from '../base/assert.js';
 import { crc32 } from '../base/checksum.js';
 import { blockName } from '../protocol/block.js';
-import { ChecksumError } from '../protocol/errors.js';
+import { ChecksumError, InputOutputError } from '../protocol/errors.js';
 import type { ReplicaReader } from './block-store.js';
 import type { Disk, DiskFile } from './disk.js';
 import { checksumAt, chunkCount, decodeMetaHeader, findBadChunk, type MetaHeader } from './replica-meta.js';
@@ -88,9 +88,12 @@ export class LocalReplicaReader implements ReplicaReader {
     ]);
     for (const result of results)
       if (result.status === 'rejected') throw storageError(result.reason, `reading ${blockName(this.#target)}`, this.#target.blockId);
-    if ((results[0] as PromiseFulfilledResult<number>).value < data.length)
-      throw damaged(this.#target, 'the data file is shorter than the replica');
     const { visible } = this.#target;
+    if ((results[0] as PromiseFulfilledResult<number>).value < data.length) {
+      if (!visible) throw damaged(this.#target, 'the data file is shorter than the replica');
+      // What was visible is written again at once: its writer goes on with fewer nodes.
+      throw new InputOutputError(`${blockName(this.#target)} was cut while it was read; read it again`, { blockId: this.#target.blockId });
+    }
     if (visible && endBytes === lengthBytes && lengthBytes % chunkBytes !== 0)
       checksums.writeUInt32BE(visible.tailCrc, checksums.length - 4);
   }

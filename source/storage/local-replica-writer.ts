@@ -4,7 +4,7 @@ import { type Block, blockName } from '../protocol/block.js';
 import { NoSpaceError } from '../protocol/errors.js';
 import type { ReplicaPacket } from './block-store.js';
 import { ChunkGrid, type GridStep } from './chunk-grid.js';
-import type { DiskFile } from './disk.js';
+import { type DiskFile, diskErrorCode } from './disk.js';
 import type { ReplicaBeingWritten, RevocableWriter } from './replica-being-written.js';
 import { checksumAt, encodeMetaHeader, encodeTailSlot, encodeTailSlots, tailSlotAt, tailSlotCount } from './replica-meta.js';
 import { storageError } from './storage-error.js';
@@ -69,7 +69,7 @@ export class LocalReplicaWriter implements RevocableWriter {
   #isDirectorySynced = false;
   #durableBytes = 0;
   #failure: Error | undefined;
-  /** A disk failed us, and the replica cannot be trusted any more; or it was never anything. */
+  /** A disk failed us, and nobody was told of the replica's bytes; or it was never anything. */
   #isUseless = false;
   #finalizing: Promise<Block> | undefined;
   #isCommitted = false;
@@ -122,6 +122,7 @@ export class LocalReplicaWriter implements RevocableWriter {
     if (this.#failure) return Promise.reject(this.#failure);
     assert(!this.#finalizing && !this.#lastChecksums, 'nothing is appended after the last packet');
     assert(packet.offsetBytes === this.#grid.endBytes, 'packets of a replica follow each other');
+    if (packet.isFlush) this.replica.isPromised = true;
     const step = this.#grid.append(packet.data, packet);
     this.#tableCrc = crc32(step.checksums, this.#tableCrc);
     const boundary: Boundary = {
@@ -335,7 +336,8 @@ export class LocalReplicaWriter implements RevocableWriter {
   #fail(error: unknown, doing: string): Error {
     if (this.#failure === undefined) {
       this.#failure = storageError(error, `${doing} ${this.#name()}`, this.blockId);
-      this.#isUseless = true;
+      this.#isUseless = !this.replica.isPromised;
+      this.replica.isUnsynced ||= doing !== 'writing' && diskErrorCode(error) !== undefined;
       void this.replica.volume.noteFailure(error);
     }
     return this.#failure;

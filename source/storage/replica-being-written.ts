@@ -17,6 +17,12 @@ export class ReplicaBeingWritten {
   /** What readers may see; at most lengthBytes. */
   visibleLengthBytes = 0;
   visibleTailCrc = 0;
+  /** Somebody was told of its bytes: it is not discarded when its writer fails. */
+  isPromised = false;
+  /** Found at the start: its writer ended with the last process, and perhaps the machine. */
+  isFromBefore = false;
+  /** An fsync of it failed: what of it is on the disk nobody can tell any more, so it takes no part in anything until the next start. */
+  isUnsynced = false;
   /** What it takes of the disk, as far as it is counted. */
   usedBytes = 0;
   /** Stays set until the writer has let go of the files. */

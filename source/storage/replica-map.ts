@@ -46,6 +46,11 @@ export class ReplicaMap {
     if (replica) this.volumeOf(replica).usedBytes -= spaceOf(replica.lengthBytes);
   }
 
+  /** What a writer or a recovery would go on with: one being written, if it is no copy that is not whole yet; else the finalized one. */
+  getWritable(blockId: number): ReplicaBeingWritten | FinalizedReplica | undefined {
+    return this.#getOpen(blockId) ?? this.getFinalized(blockId);
+  }
+
   /** The newest one there is. A copy that is not whole yet is none. */
   getReplica(blockId: number): ReplicaStatus | undefined {
     const open = this.#getOpen(blockId);

@@ -1,7 +1,11 @@
 import { crc32 } from '../base/checksum.js';
 import { blockName } from '../protocol/block.js';
 import { ChecksumError } from '../protocol/errors.js';
+import type { RecoverableReplica } from './block-store.js';
 import type { Disk, DiskFile } from './disk.js';
+import type { ReplicaBeingWritten } from './replica-being-written.js';
+import type { FinalizedReplica } from './replica-index.js';
+import type { ReplicaMap } from './replica-map.js';
 import {
   checksumAt,
   decodeMetaHeader,
@@ -77,6 +81,35 @@ async function verifyData(data: DiskFile, meta: Buffer, header: MetaHeader): Pro
     }
     return { lengthBytes: start, tailCrc: 0 };
   }
+}
+
+/**
+ * Reads a replica without a writer wholly, for its recovery. What is being written ends, for its readers and for whoever goes on with it, where
+ * its checksums end to match from here on. ChecksumError if the checksum file cannot be believed.
+ */
+export async function verifyReplica(
+  replicas: ReplicaMap,
+  blockId: number,
+  replica: ReplicaBeingWritten | FinalizedReplica,
+): Promise<Pick<RecoverableReplica, 'state' | 'lengthBytes'>> {
+  const { generationStamp } = replica;
+  const volume = 'volume' in replica ? replica.volume : replicas.volumeOf(replica);
+  const paths = 'volume' in replica ? { data: replica.dataPath, meta: replica.metaPath } : volume.finalizedPaths(blockId, generationStamp);
+  const identity = { blockId, generationStamp };
+  const verified = await verifyPrefix(volume.disk, paths, identity);
+  if ('volume' in replica && replica.lengthBytes === 0 && !verified) return { state: 'being-written', lengthBytes: 0 };
+  if (!verified) throw new ChecksumError(`${blockName(identity)}: its checksum file is damaged`, { blockId });
+  const { lengthBytes, tailCrc } = verified.prefix;
+  const isRotten = lengthBytes < replica.lengthBytes;
+  if (!('volume' in replica)) return { state: isRotten ? 'waiting-to-be-recovered' : 'finalized', lengthBytes };
+  replica.isPromised = true;
+  replica.lengthBytes = lengthBytes;
+  replica.tailCrc = tailCrc;
+  if (replica.visibleLengthBytes > lengthBytes) {
+    replica.visibleLengthBytes = lengthBytes;
+    replica.visibleTailCrc = tailCrc;
+  }
+  return { state: isRotten || replica.isFromBefore ? 'waiting-to-be-recovered' : 'being-written', lengthBytes };
 }
 
 /**

@@ -26,6 +26,7 @@ export async function takeOver(
     ? current
     : new ReplicaBeingWritten({ blockId, generationStamp, volume, isTemporary: false, chunkBytes: source.chunkBytes });
   const metaPath = replica.metaPathOf(generationStamp);
+  if (isOpen && isDurable) await syncData(current);
   const { tailCrc, tableCrc } = await writeCutMeta(disk, source, { metaPath, generationStamp, keepBytes, isDurable });
   if (!isOpen) {
     await disk.rename({ source: source.dataPath, target: replica.dataPath });
@@ -33,6 +34,8 @@ export async function takeOver(
     replicas.beingWritten.set(blockId, replica);
   }
   replica.generationStamp = generationStamp;
+  replica.isPromised ||= !isOpen;
+  replica.isFromBefore = false;
   replica.lengthBytes = replica.visibleLengthBytes = keepBytes;
   replica.tailCrc = replica.visibleTailCrc = tailCrc;
   volume.usedBytes += keepBytes - replica.usedBytes;
@@ -43,6 +46,22 @@ export async function takeOver(
   if (isDurable && !isOpen) await volume.syncDirectory(volume.finalizedDirectory(blockId));
   const syncedSlot = isDurable && keepBytes % replica.chunkBytes !== 0 ? 0 : undefined;
   return { replica, start: { endBytes: keepBytes, tailCrc, tableCrc, hasHeader: true, syncedSlot } };
+}
+
+/**
+ * The checksums that vouch for what was synced before go with the old checksum file: those of the new one may speak of later bytes in the same
+ * chunks, so these must be on the disk first.
+ */
+async function syncData(replica: ReplicaBeingWritten): Promise<void> {
+  const data = await replica.volume.disk.open(replica.dataPath, 'write');
+  try {
+    await data.dataSync();
+  } catch (error) {
+    replica.isUnsynced = true;
+    throw error;
+  } finally {
+    await data.close();
+  }
 }
 
 function sourceOfOpen(replica: ReplicaBeingWritten): CutSource {

@@ -167,6 +167,7 @@ async function scanBeingWritten(
     const replica = new ReplicaBeingWritten({ blockId, generationStamp, volume, isTemporary: false, chunkBytes: header.chunkBytes });
     replica.lengthBytes = replica.visibleLengthBytes = replica.usedBytes = prefix.lengthBytes;
     replica.tailCrc = replica.visibleTailCrc = prefix.tailCrc;
+    replica.isPromised = replica.isFromBefore = true;
     result.onBeingWritten(replica);
     return;
   }

@@ -446,4 +446,133 @@ export function blockStoreContract(
     t.is(writer.durableBytes, 130);
     await writer.close();
   });
+
+  for (const state of ['being written', 'finalized'] as const) {
+    for (const newLengthBytes of [0, 1, 64, 100, 200, 300]) {
+      contract(`a block's recovery ends its replica, which is ${state}, at ${newLengthBytes} bytes, under the new generation`, async (t, { store, reopen }) => {
+        const bytes = content(9, 300);
+        if (state === 'finalized') await put(store, 1, 9, bytes);
+        else await begin(store, 1, 9, bytes, 100);
+        const found = await store.initRecovery({ blockId: 1, generationStamp: 9, recoveryGeneration: 12 });
+        t.deepEqual(found, { state: state === 'finalized' ? 'finalized' : 'being-written', generationStamp: 9, lengthBytes: 300 });
+        const update = { blockId: 1, recoveryGeneration: 12, newLengthBytes };
+        const updated = await store.updateRecovery(update);
+        t.deepEqual(updated.block, { blockId: 1, generationStamp: 12, lengthBytes: newLengthBytes });
+        t.deepEqual(await store.updateRecovery(update), updated, 'an answer that was lost is given again');
+        const again = await reopen();
+        t.is(again.getReplica(1)?.state, 'finalized');
+        t.deepEqual(await readVerified(again, { blockId: 1, generationStamp: 12 }), bytes.subarray(0, newLengthBytes));
+        t.deepEqual(await again.verify({ blockId: 1, generationStamp: 12 }), { outcome: 'intact' });
+      });
+    }
+  }
+
+  contract('from the begin of a recovery on no writer of a lower generation gets a byte in (fault 45)', async (t, { store }) => {
+    const bytes = content(1, 200);
+    const old = await begin(store, 1, 9, bytes);
+    let revoked: Error | undefined;
+    old.onRevoked((reason) => (revoked = reason));
+    await store.initRecovery({ blockId: 1, generationStamp: 9, recoveryGeneration: 12 });
+    t.true(revoked instanceof StaleGenerationError);
+    const isStale = { instanceOf: StaleGenerationError };
+    await t.throwsAsync(old.append(packetOf(content(1, 300), 200, 300, chunkBytes)), isStale);
+    await t.throwsAsync(old.finalize(), isStale);
+    await t.throwsAsync(store.recover({ blockId: 1, generationStamp: 11, previousGenerationStamp: 9, keepBytes: 200, isDurable: true }), isStale);
+    await t.throwsAsync(store.recover({ blockId: 1, generationStamp: 12, previousGenerationStamp: 9, keepBytes: 200, isDurable: true }), isStale);
+    await t.throwsAsync(store.create(request(1, 11)), isStale);
+    t.deepEqual(store.getReplica(1)?.block, { blockId: 1, generationStamp: 9, lengthBytes: 200 });
+  });
+
+  contract('of two recoveries of a block the later one wins, whichever answer comes last (fault 46)', async (t, { store }) => {
+    await (await begin(store, 1, 9, content(1, 200))).close();
+    const init = (recoveryGeneration: number) => store.initRecovery({ blockId: 1, generationStamp: 9, recoveryGeneration });
+    const update = (recoveryGeneration: number, newLengthBytes: number) => store.updateRecovery({ blockId: 1, recoveryGeneration, newLengthBytes });
+    t.like(await init(12), { lengthBytes: 200 });
+    t.like(await init(12), { lengthBytes: 200 }, 'an answer that was lost is given again');
+    t.like(await init(13), { lengthBytes: 200 });
+    await t.throwsAsync(init(12), { instanceOf: StaleGenerationError });
+    await t.throwsAsync(update(12, 100), { instanceOf: StaleGenerationError });
+    await t.throwsAsync(update(14, 100), { instanceOf: StaleGenerationError });
+    await t.throwsAsync(update(13, 201), { instanceOf: InputOutputError });
+    t.like(store.getReplica(1), { state: 'being-written', block: { blockId: 1, generationStamp: 9, lengthBytes: 200 } });
+    t.like((await update(13, 150)).block, { generationStamp: 13, lengthBytes: 150 });
+    await t.throwsAsync(init(13), { instanceOf: StaleGenerationError });
+    await t.throwsAsync(update(12, 100), { instanceOf: StaleGenerationError });
+    t.deepEqual(await readVerified(store, { blockId: 1, generationStamp: 13 }), content(1, 200).subarray(0, 150));
+  });
+
+  contract('a recovery begun before a restart is begun again, and what is there then may have lost its end', async (t, { store, reopen }) => {
+    await begin(store, 1, 9, content(1, 200));
+    await store.initRecovery({ blockId: 1, generationStamp: 9, recoveryGeneration: 12 });
+    const again = await reopen();
+    await t.throwsAsync(again.updateRecovery({ blockId: 1, recoveryGeneration: 12, newLengthBytes: 200 }), { instanceOf: StaleGenerationError });
+    t.deepEqual(await again.initRecovery({ blockId: 1, generationStamp: 9, recoveryGeneration: 13 }), {
+      state: 'waiting-to-be-recovered',
+      generationStamp: 9,
+      lengthBytes: 200,
+    });
+    await again.updateRecovery({ blockId: 1, recoveryGeneration: 13, newLengthBytes: 200 });
+    t.deepEqual(await readVerified(again, { blockId: 1, generationStamp: 13 }), content(1, 200));
+  });
+
+  contract('a recovery finds nothing, what is too old, and what was put aside, and tells them apart', async (t, { store }) => {
+    const init = (blockId: number) => store.initRecovery({ blockId, generationStamp: 9, recoveryGeneration: 12 });
+    t.is(await init(1), null);
+    await begin(store, 2, 8, content(1, 100));
+    await t.throwsAsync(init(2), { instanceOf: StaleGenerationError });
+    await put(store, 3, 9, content(1, 100));
+    await store.quarantine({ blockId: 3, generationStamp: 9 }, 'rotten');
+    await t.throwsAsync(init(3), { instanceOf: ChecksumError });
+    const copy = await store.create(request(4, 9, { isTemporary: true }));
+    await copy.append(packetOf(content(2, 80), 0, 80, chunkBytes));
+    t.is(await init(4), null, 'a copy that is not whole yet is none');
+  });
+
+  for (const [file, offset, lengthBytes] of [['data', 130, 128], ['meta', 100, 64]] as const) {
+    contract(`rot in the ${file} of a replica: its recovery gets no further than what is verified (fault ${file === 'data' ? 12 : 13})`, async (t, { store, damage }) => {
+      const bytes = content(1, 300);
+      await put(store, 1, 9, bytes);
+      await damage({ blockId: 1, generationStamp: 9 }, file, offset);
+      t.deepEqual(await store.initRecovery({ blockId: 1, generationStamp: 9, recoveryGeneration: 12 }), {
+        state: 'waiting-to-be-recovered',
+        generationStamp: 9,
+        lengthBytes,
+      });
+      await t.throwsAsync(store.updateRecovery({ blockId: 1, recoveryGeneration: 12, newLengthBytes: lengthBytes + 1 }), { instanceOf: InputOutputError });
+      await store.updateRecovery({ blockId: 1, recoveryGeneration: 12, newLengthBytes: lengthBytes });
+      t.deepEqual(await readVerified(store, { blockId: 1, generationStamp: 12 }), bytes.subarray(0, lengthBytes));
+    });
+  }
+
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
+  contract('a reader of a replica that is being written and finalized never meets a checksum that differs', async (t, { store }) => {
+    const bytes = content(7, 3000);
+    for (let blockId = 1; blockId <= 6; blockId++) {
+      const writer = await store.create(request(blockId, 9));
+      let isOver = false;
+      let reads = 0;
+      let seenBytes = 0;
+      const reading = (async () => {
+        while (!isOver) {
+          const found = await readVerified(store, { blockId, generationStamp: 9 });
+          t.true(found?.equals(bytes.subarray(0, found.length)), `block ${blockId}`);
+          t.true(found!.length >= seenBytes, 'what was seen stays');
+          seenBytes = found!.length;
+          reads++;
+          await turn();
+        }
+      })();
+      for (let at = 0, step = 1; at < bytes.length; at += step, step = 1 + ((step * 7) % 150)) {
+        const end = Math.min(at + step, bytes.length);
+        await writer.append(packetOf(bytes, at, end, chunkBytes, blockId % 2 === 0 && end === bytes.length));
+        writer.acknowledge(end);
+        await turn();
+      }
+      await writer.finalize();
+      while (seenBytes < bytes.length) await turn();
+      isOver = true;
+      await reading;
+      t.true(reads > 1, `${reads} reads`);
+    }
+  });
 }

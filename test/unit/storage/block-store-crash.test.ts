@@ -78,6 +78,27 @@ async function live(store: LocalBlockStore, promised: Promised): Promise<void> {
   await appendAll(copy, content(6, 1440), { chunkBytes, packetBytes, isLast: true });
   await copy.finalize();
   promiseFinalized(4, 7, content(6, 1440));
+  // 8: its writer is gone; its block is recovered, cut inside a chunk, by the second try. 9: the same, of a finalized replica that was flushed into again.
+  const eight = content(8, 1700);
+  const gone = await store.create(request(8, 9));
+  await appendAll(gone, eight, { chunkBytes, packetBytes: 333 });
+  await gone.sync();
+  promised.atLeast.set(8, { generationStamp: 9, bytes: eight, versions: [eight] });
+  await store.initRecovery({ blockId: 8, generationStamp: 9, recoveryGeneration: 11 });
+  await store.initRecovery({ blockId: 8, generationStamp: 9, recoveryGeneration: 13 });
+  promised.atLeast.set(8, { generationStamp: 9, bytes: eight.subarray(0, 1500), versions: [eight] });
+  await store.updateRecovery({ blockId: 8, recoveryGeneration: 13, newLengthBytes: 1500 });
+  promiseFinalized(8, 13, eight.subarray(0, 1500));
+  const nine = await store.create(request(9, 9));
+  await appendAll(nine, eight, { chunkBytes, packetBytes, endBytes: 900, isLast: true });
+  await nine.finalize();
+  promised.atLeast.set(9, { generationStamp: 9, bytes: eight.subarray(0, 900), versions: [eight] });
+  const more = await store.recover({ blockId: 9, generationStamp: 10, keepBytes: 900, isDurable: true });
+  promised.generations.set(9, 10);
+  await appendAll(more, eight, { chunkBytes, packetBytes: 171, endBytes: 1411 });
+  await store.initRecovery({ blockId: 9, generationStamp: 9, recoveryGeneration: 14 });
+  await store.updateRecovery({ blockId: 9, recoveryGeneration: 14, newLengthBytes: 1411 });
+  promiseFinalized(9, 14, eight.subarray(0, 1411));
   // 2 is deleted.
   promised.finalized.delete(2);
   promised.generations.delete(2);
@@ -191,6 +212,133 @@ for (const unsynced of ['process', 'lost', 'kept', 'torn'] as const) {
     }
     t.true(crashes > 100 * seeds, `${crashes} crashes were tried`);
     t.true(promises > crashes, `${promises} promises were checked`);
+  });
+}
+
+for (const unsynced of ['process', 'torn'] as const) {
+  test(`a crash at any change of a block's recovery, of each of them again and again, leaves a replica that the next one ends (${unsynced}; fault 7)`, async (t) => {
+    const bytes = content(1, 1700);
+    let crashes = 0;
+    for (const state of ['finalized', 'being-written'] as const) {
+      for (let first = 1, isOver = false; !isOver; first++) {
+        const random = seededRandom(first);
+        const disk = new SimulatedDisk();
+        const before = await open(disk, 1);
+        const writer = await before.create(request(1, 9));
+        await appendAll(writer, bytes, { chunkBytes, packetBytes: 333 });
+        if (state === 'finalized') await writer.finalize();
+        else await writer.sync();
+        await before.close();
+        // The tries get further and further, or the same far.
+        for (let attempt = 0; !isOver; attempt++) {
+          disk.restart();
+          const store = await open(disk, first);
+          const found = store.getReplica(1);
+          t.true(found !== undefined && found.state !== 'quarantined', `${state}, change ${first}, try ${attempt}`);
+          const at = disk.callCount + first + attempt;
+          disk.onCall = (_call, _path, callCount) => {
+            if (callCount === at) disk.die();
+          };
+          try {
+            const recoveryGeneration = 20 + attempt;
+            const replica = await store.initRecovery({ blockId: 1, generationStamp: 9, recoveryGeneration });
+            t.true(replica!.lengthBytes >= (attempt === 0 ? 1700 : 1500));
+            await store.updateRecovery({ blockId: 1, recoveryGeneration, newLengthBytes: 1500 });
+            const block = { blockId: 1, generationStamp: recoveryGeneration };
+            if (unsynced === 'torn') disk.powerCut('torn', random);
+            else disk.restart();
+            const after = await open(disk, 3);
+            t.deepEqual(after.getReplica(1)?.block, { ...block, lengthBytes: 1500 });
+            t.deepEqual(await readVerified(after, block), bytes.subarray(0, 1500));
+            isOver = attempt === 0;
+            break;
+          } catch (error) {
+            if (disk.callCount < at) throw error;
+            crashes++;
+            if (unsynced === 'torn') disk.powerCut('torn', random);
+          }
+        }
+      }
+    }
+    t.true(crashes > 20, `${crashes} crashes`);
+  });
+}
+
+test('a full disk under an append takes what is new, and nothing of what was there (fault 18)', async (t) => {
+  const bytes = content(1, 1200);
+  for (const kind of ['finalized', 'flushed'] as const) {
+    const disk = new SimulatedDisk();
+    const store = await open(disk, 1);
+    let writer = await store.create(request(1, 9));
+    await appendAll(writer, bytes, { chunkBytes, packetBytes, endBytes: 600 });
+    if (kind === 'finalized') {
+      await writer.finalize();
+      writer = await store.recover({ blockId: 1, generationStamp: 10, keepBytes: 600, isDurable: true });
+    } else {
+      await writer.append({ ...packetOf(bytes, 600, 700, chunkBytes), isFlush: true });
+    }
+    const keptBytes = writer.receivedBytes;
+    disk.onCall = (call) => {
+      if (call === 'write') throw failure('ENOSPC', 'no space left on device');
+    };
+    await t.throwsAsync(appendAll(writer, bytes, { chunkBytes, packetBytes }), { instanceOf: NoSpaceError });
+    await writer.close();
+    disk.onCall = () => {};
+    t.deepEqual(await store.initRecovery({ blockId: 1, generationStamp: 9, recoveryGeneration: 12 }), {
+      state: 'being-written',
+      generationStamp: kind === 'finalized' ? 10 : 9,
+      lengthBytes: keptBytes,
+    });
+    await store.updateRecovery({ blockId: 1, recoveryGeneration: 12, newLengthBytes: keptBytes });
+    t.deepEqual(await readVerified(store, { blockId: 1, generationStamp: 12 }), bytes.subarray(0, keptBytes));
+    await store.close();
+  }
+});
+
+test('after a failed fsync a replica that must be kept takes part in no recovery of this process (fault 21)', async (t) => {
+  const disk = new SimulatedDisk();
+  const store = await open(disk, 1);
+  const bytes = content(1, 700);
+  const first = await store.create(request(1, 9));
+  await appendAll(first, bytes, { chunkBytes, packetBytes, endBytes: 600 });
+  await first.finalize();
+  const writer = await store.recover({ blockId: 1, generationStamp: 10, keepBytes: 600, isDurable: true });
+  await writer.append(packetOf(bytes, 600, 700, chunkBytes));
+  let syncs = 0;
+  disk.onCall = (call, path) => {
+    if (call === 'dataSync' && path.includes('blk_1') && ++syncs) throw failure('EIO', 'the disk is failing');
+  };
+  await t.throwsAsync(writer.sync(), { instanceOf: InputOutputError });
+  await writer.close();
+  disk.onCall = () => {};
+  await t.throwsAsync(store.initRecovery({ blockId: 1, generationStamp: 9, recoveryGeneration: 12 }), { instanceOf: InputOutputError });
+  await t.throwsAsync(store.recover({ blockId: 1, generationStamp: 12, keepBytes: 600, isDurable: true }), { instanceOf: InputOutputError });
+  t.is(syncs, 1);
+  await store.close();
+  const again = await open(disk, 2);
+  t.true((await again.initRecovery({ blockId: 1, generationStamp: 9, recoveryGeneration: 12 }))!.lengthBytes >= 600, 'its bytes are kept all the same');
+  await again.close();
+});
+
+for (const [title, kept] of [['torn in the data (fault 10)', 'data'], ['cut off in the checksum file (fault 11)', 'meta']] as const) {
+  test(`a replica being written whose end is ${title} is kept as far as it is verified`, async (t) => {
+    const bytes = content(1, 1000);
+    const disk = new SimulatedDisk();
+    const store = await open(disk, 1);
+    const writer = await store.create(request(1, 9));
+    await appendAll(writer, bytes, { chunkBytes, packetBytes: 100 });
+    await store.close();
+    const [path, lengthBytes] = kept === 'data' ? ['/data/rbw/blk_1', 950] : ['/data/rbw/blk_1_9.meta', 96 + 4 * 2 + 3];
+    const file = await disk.mount().open(path, 'write');
+    await file.truncate(lengthBytes);
+    await file.close();
+    disk.restart();
+    const again = await open(disk, 2);
+    const found = await again.initRecovery({ blockId: 1, generationStamp: 9, recoveryGeneration: 12 });
+    t.deepEqual(found, { state: 'waiting-to-be-recovered', generationStamp: 9, lengthBytes: kept === 'data' ? 768 : 512 });
+    await again.updateRecovery({ blockId: 1, recoveryGeneration: 12, newLengthBytes: found!.lengthBytes });
+    t.deepEqual(await readVerified(again, { blockId: 1, generationStamp: 12 }), bytes.subarray(0, found!.lengthBytes));
+    await again.close();
   });
 }
 
