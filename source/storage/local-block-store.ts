@@ -28,7 +28,7 @@ import { ReplicaBeingWritten } from './replica-being-written.js';
 import { ReplicaDisposal } from './replica-disposal.js';
 import type { FinalizedReplica } from './replica-index.js';
 import { type Generation, replicaNotFound, ReplicaMap } from './replica-map.js';
-import { verifyReplica } from './replica-recovery.js';
+import { checkSynced, ReplicaRecoveries } from './replica-recoveries.js';
 import { takeOver } from './replica-takeover.js';
 import { storageError } from './storage-error.js';
 import { VolumeSet } from './volume-set.js';
@@ -62,6 +62,7 @@ export class LocalBlockStore implements BlockStore, WriterHost {
   readonly #locks = new KeyedLock<number>();
   readonly #disposal: ReplicaDisposal;
   readonly #claims = new RecoveryClaims();
+  readonly #recoveries: ReplicaRecoveries;
   readonly #writers: Permits;
   readonly #readers: Permits;
   readonly #releases = new Map<LocalReplicaWriter, () => void>();
@@ -70,6 +71,13 @@ export class LocalBlockStore implements BlockStore, WriterHost {
   private constructor(options: LocalBlockStoreOptions, volumes: VolumeSet) {
     this.#volumes = volumes;
     this.#replicas = new ReplicaMap(volumes.volumes);
+    this.#recoveries = new ReplicaRecoveries({
+      replicas: this.#replicas,
+      locks: this.#locks,
+      claims: this.#claims,
+      volumes,
+      takeOver: (current, request) => this.#takeOver(current, request),
+    });
     this.#disposal = new ReplicaDisposal(this.#replicas, this.#locks, options.logger ?? silentLogger);
     this.#writers = new Permits({ limit: options.maxWriters ?? 512, queueLimit: 0, what: 'replicas are being written' });
     this.#readers = new Permits({ limit: options.maxReaders ?? 256, queueLimit: 4096, what: 'replicas are being read' });
@@ -181,64 +189,12 @@ export class LocalBlockStore implements BlockStore, WriterHost {
     }
   }
 
-  initRecovery({ blockId, generationStamp, recoveryGeneration }: {
-    blockId: number;
-    generationStamp: number;
-    recoveryGeneration: number;
-  }): Promise<RecoverableReplica | null> {
-    return this.#locks.run(blockId, async () => {
-      this.#claims.checkBegin(blockId, recoveryGeneration);
-      const current = this.#replicas.getWritable(blockId);
-      if (!current) {
-        const [failed] = this.#volumes.failed;
-        // It may have been there.
-        if (failed) throw new InputOutputError(`${failed.directory} is out of use: ${failed.reason}`, { blockId });
-        if (!this.#replicas.quarantined.has(blockId)) return null;
-        throw new ChecksumError(`${blockName({ blockId })} is put aside as rotten here, and takes no part in its recovery`, { blockId });
-      }
-      if (current.generationStamp >= recoveryGeneration)
-        throw stale(`${blockName({ blockId, generationStamp: recoveryGeneration })}: generation ${current.generationStamp} is here already`, blockId);
-      if (current.generationStamp < generationStamp)
-        throw stale(`${blockName({ blockId, generationStamp })} is to be recovered, here is but generation ${current.generationStamp}`, blockId);
-      if (current instanceof ReplicaBeingWritten) {
-        const over = `${blockName(current)} is being recovered under generation ${recoveryGeneration}`;
-        await current.writer?.revoke(stale(over, blockId));
-        if (this.#replicas.beingWritten.get(blockId) !== current) return null;
-      }
-      checkSynced(blockId, current);
-      try {
-        const { state, lengthBytes } = await verifyReplica(this.#replicas, blockId, current);
-        this.#claims.begin(blockId, { recoveryGeneration, verifiedBytes: lengthBytes });
-        return { state, generationStamp: current.generationStamp, lengthBytes };
-      } catch (error) {
-        throw storageError(error, `reading ${blockName({ blockId })} for its recovery`, blockId);
-      }
-    });
+  initRecovery(request: Parameters<BlockStore['initRecovery']>[0]): Promise<RecoverableReplica | null> {
+    return this.#recoveries.init(request);
   }
 
-  async updateRecovery({ blockId, recoveryGeneration, newLengthBytes }: {
-    blockId: number;
-    recoveryGeneration: number;
-    newLengthBytes: number;
-  }): Promise<{ block: Block; storageId: string }> {
-    const generationStamp = recoveryGeneration;
-    const writer = await this.#locks.run(blockId, async () => {
-      const finalized = this.#replicas.getFinalized(blockId);
-      if (finalized?.generationStamp === generationStamp && finalized.lengthBytes === newLengthBytes)
-        return this.#replicas.volumeOf(finalized).storageId;
-      const { verifiedBytes } = this.#claims.require(blockId, recoveryGeneration);
-      const current = this.#replicas.getWritable(blockId);
-      if (!current) throw replicaNotFound({ blockId, generationStamp });
-      if (newLengthBytes > verifiedBytes)
-        throw new InputOutputError(`${blockName({ blockId, generationStamp })} has ${verifiedBytes} good bytes here, ${newLengthBytes} are to be kept`, {
-          blockId,
-        });
-      return this.#takeOver(current, { blockId, generationStamp, keepBytes: newLengthBytes, isDurable: true });
-    });
-    if (typeof writer === 'string') return { block: { blockId, generationStamp, lengthBytes: newLengthBytes }, storageId: writer };
-    const block = await writer.finalize();
-    this.#claims.end(blockId);
-    return { block, storageId: writer.storageId };
+  updateRecovery(request: Parameters<BlockStore['updateRecovery']>[0]): ReturnType<BlockStore['updateRecovery']> {
+    return this.#recoveries.update(request);
   }
 
   async #openWriter(
@@ -409,12 +365,6 @@ export class LocalBlockStore implements BlockStore, WriterHost {
     await Promise.allSettled([...this.#releases.keys()].map((writer) => writer.close()));
     await this.#volumes.close();
   }
-}
-
-/** InputOutputError after a failed fsync: the next one would succeed whatever became of the bytes. */
-function checkSynced(blockId: number, replica: ReplicaBeingWritten | FinalizedReplica): void {
-  if (!(replica instanceof ReplicaBeingWritten) || !replica.isUnsynced) return;
-  throw new InputOutputError(`${blockName(replica)}: syncing it to the disk failed here; another replica must do`, { blockId });
 }
 
 function stale(message: string, blockId: number): Error {
