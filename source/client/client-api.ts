@@ -51,6 +51,8 @@ export interface DfsClient {
 
   getDatanodes(): Promise<DatanodeReport[]>;
   getHealth(): Promise<ClusterHealth>;
+  /** Decommission, maintenance, or neither; `node`: dn2 or host:port. Answers how it stands now: the rest takes its time. InvalidArgumentError: there is no such node. */
+  setNodeState(node: string, state: 'normal' | 'decommissioned' | 'in-maintenance', options?: { durationMs?: number | undefined }): Promise<DatanodeReport>;
   setSafeMode(action: 'get' | 'enter' | 'leave' | 'forceExit'): Promise<{ isOn: boolean; reason: string }>;
   /** The live feed: reconnects by itself, and goes on after the last event seen, until the signal aborts. */
   feed(options?: { signal?: AbortSignal }): AsyncIterable<FeedItem>;

@@ -259,6 +259,10 @@ class NameNodeClient implements DfsClient {
     return this.#nameNode.call('cluster.getHealth', {});
   }
 
+  setNodeState(...[node, state, { durationMs } = {}]: Parameters<DfsClient['setNodeState']>): ReturnType<DfsClient['setNodeState']> {
+    return this.#nameNode.call('cluster.setNodeState', { node, state, ...(durationMs !== undefined && { durationMs }) });
+  }
+
   setSafeMode(action: ParamsOf<ClientProtocol, 'cluster.setSafeMode'>['action']): Promise<{ isOn: boolean; reason: string }> {
     return this.#nameNode.call('cluster.setSafeMode', { action });
   }

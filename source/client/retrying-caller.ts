@@ -22,6 +22,7 @@ const methodsWithCallId: Record<MethodWithCallId, true> = {
   'fs.setOwner': true,
   'fs.setTimes': true,
   'fs.setReplication': true,
+  'cluster.setNodeState': true,
 };
 
 export interface RetryOptions {

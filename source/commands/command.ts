@@ -3,8 +3,8 @@ import type { DfsClient } from '../client/client-api.js';
 import type { FileSystem, TransferProgress } from '../filesystem/file-system.js';
 import type { LocalCluster } from '../cluster/local-cluster.js';
 
-/** How an argument completes. A `text` whose name is `up | down | status` is one of these words. */
-export type ArgumentKind = 'remote-path' | 'local-path' | 'text' | 'number' | 'node' | 'command';
+/** How an argument completes: `node` is one of this machine's, `datanode` one of the cluster that the shell is connected to. A `text` whose name is `up | down | status` is one of these words. */
+export type ArgumentKind = 'remote-path' | 'local-path' | 'text' | 'number' | 'node' | 'datanode' | 'command';
 
 export interface FlagSpec {
   /** Without dashes: `R`, `skipTrash`, `progress`. One dash (HDFS's) unless `isLong`. */

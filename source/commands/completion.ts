@@ -38,6 +38,7 @@ export interface CompletionSources {
   listRemote(directory: string, prefix: string): AsyncIterable<ListedName>;
   listLocal(directory: string, prefix: string): AsyncIterable<ListedName>;
   nodeNames(): Promise<string[]>;
+  datanodeNames(): Promise<string[]>;
 }
 
 const maxCandidates = 200;
@@ -62,6 +63,9 @@ export function complete(line: string, cursor: number, context: CommandContext):
       const path = directory === '~' || directory.startsWith('~/') ? homedir() + directory.slice(1) : resolveLocal(session.localDirectory, directory);
       for await (const { name, type, lengthBytes } of context.local.list(path, { signal }))
         yield { name, isDirectory: type === 'directory', lengthBytes };
+    },
+    async datanodeNames() {
+      return (await (await context.client()).getDatanodes()).map(({ name }) => name);
     },
     async nodeNames() {
       return (await (await context.localCluster()).status()).map(({ name }) => name);
@@ -167,6 +171,8 @@ async function completeArgument(argument: CommandSpec['arguments'][number], type
       return pathNames(typed, sources.listLocal, argument.isDirectory ?? false);
     case 'node':
       return words(await sources.nodeNames().catch(() => []), typed);
+    case 'datanode':
+      return words(await sources.datanodeNames().catch(() => []), typed);
     case 'command':
       return commandNames(typed, sources.commands);
     case 'text':

@@ -96,6 +96,9 @@ export interface SpaceRecord {
 /** report: the cluster first, then each data node that is asked for. */
 export type ReportRecord = { type: 'cluster'; health: Omit<ClusterHealth, 'datanodes' | 'repair'> } | ({ type: 'datanode' } & DatanodeReport);
 
+/** decommission, recommission, maintenance: the data node as it is then. */
+export type NodeStateRecord = { type: 'datanode' } & DatanodeReport;
+
 /** FAILED: no bad block was found, but not everything could be looked at. */
 export type FsckStatus = 'HEALTHY' | 'CORRUPT' | 'FAILED';
 

@@ -1,6 +1,7 @@
 import { formatReport } from '../base/size.js';
 import { escapeControls } from '../base/text.js';
 import type { ClusterHealth, DatanodeReport } from '../protocol/cluster-events.js';
+import { adminStateText, formatDuration } from './admin-state.js';
 import type { Command } from './command.js';
 import { reportTime } from './format-time.js';
 import type { ReportRecord } from './records.js';
@@ -33,17 +34,20 @@ export const command: Command = {
     const lines = clusterLines(health);
     if (isEverything || isAsked('live')) lines.push(...sectionLines('Live', live, isAsked('live')));
     if (isEverything || isAsked('dead')) lines.push(...sectionLines('Dead', dead, isAsked('dead')));
-    for (const [state, title] of [
-      ['decommissioning', 'Decommissioning'],
-      ['enteringmaintenance', 'Entering maintenance'],
-      ['inmaintenance', 'In maintenance'],
-      ['slownodes', 'Slow'],
+    const shown = new Set([...(isEverything || isAsked('live') ? live : []), ...(isEverything || isAsked('dead') ? dead : [])]);
+    for (const [flag, title, adminState] of [
+      ['decommissioning', 'Decommissioning', 'decommissioning'],
+      ['enteringmaintenance', 'Entering maintenance', 'entering-maintenance'],
+      ['inmaintenance', 'In maintenance', 'in-maintenance'],
     ] as const) {
-      if (isAsked(state)) lines.push(...sectionLines(title, [], true));
+      if (!isEverything && !isAsked(flag)) continue;
+      const nodes = health.datanodes.filter((node) => node.adminState === adminState);
+      lines.push(...sectionLines(title, nodes, isAsked(flag)));
+      for (const node of nodes) shown.add(node);
     }
+    if (isAsked('slownodes')) lines.push(...sectionLines('Slow', [], true));
     for (const line of lines) context.sink.out(line);
-    for (const record of toRecords(health, [...(isEverything || isAsked('live') ? live : []), ...(isEverything || isAsked('dead') ? dead : [])]))
-      context.sink.record(record);
+    for (const record of toRecords(health, [...shown])) context.sink.record(record);
     return 0;
   },
 };
@@ -92,12 +96,19 @@ function datanodeLines(datanode: DatanodeReport): string[] {
     lastBlockReportTimeMs,
     blockCount,
     name,
+    rack,
+    adminState,
+    adminNote,
+    maintenanceRemainingMs,
   } = datanode;
   const host = hostName(address);
   return [
     `Name: ${escapeControls(address)} (${host})`,
     `Hostname: ${host}`,
-    'Decommission Status : Normal',
+    ...(rack === '/default-rack' ? [] : [`Rack: ${escapeControls(rack)}`]),
+    `Decommission Status : ${adminStateText[adminState]}`,
+    ...(adminNote === '' ? [] : [`Waiting For: ${escapeControls(adminNote)}`]),
+    ...(maintenanceRemainingMs === null ? [] : [`Maintenance Ends In: ${formatDuration(maintenanceRemainingMs)}`]),
     `Configured Capacity: ${bytes(capacityBytes)}`,
     `DFS Used: ${bytes(usedBytes)}`,
     `Non DFS Used: ${bytes(nonDfsUsedBytes)}`,

@@ -78,8 +78,11 @@ async function waitForReplication(item: PathItem, replication: number, context: 
       let readyCount = 0;
       for await (const { locations } of client.blocks(item.path, { signal })) {
         blockCount++;
-        const copies = locations.filter(({ state, isCorrupt }) => state !== 'dead' && !isCorrupt).length;
-        if (copies === replication) readyCount++;
+        const good = locations.filter(({ state, isCorrupt }) => state !== 'dead' && !isCorrupt);
+        // What is on a node that is to be emptied does not count; what is on one in maintenance may.
+        const copies = good.filter(({ adminState }) => adminState === undefined).length;
+        const away = good.filter(({ adminState }) => adminState?.endsWith('maintenance')).length;
+        if (copies <= replication && copies + away >= replication) readyCount++;
         else if (copies > replication && !hasWarned) {
           hasWarned = true;
           sink.out(`Waiting for ${escapeControls(item.shown)} ...`);

@@ -5,7 +5,8 @@ import type { EditOp, EditOpOf } from './edit-op.js';
 import { type EditRecord, encodeEdit } from './edit-record.js';
 import { encodeFormat, formatVersion } from './format.js';
 import { type DirectoryInode, encodeId, type EntryTarget, type FileInode, type Inode, rootInodeId } from './inode.js';
-import { blockKey, callKey, countersKey, editKey, formatKey } from './keys.js';
+import { blockKey, callKey, countersKey, editKey, formatKey, nodeWishKey } from './keys.js';
+import { encodeNodeWish, isWishedState } from './node-wish.js';
 import type { AppliedEdit, ChangeListener } from './namespace-change.js';
 import { TransactionView } from './namespace-view.js';
 import { NamespaceWriter } from './namespace-writer.js';
@@ -100,6 +101,13 @@ class EditApplication {
         assert(lease, 'a lease that expires is there');
         this.#writer.putLease(op.inodeId, { ...lease, clientId: '' });
         this.#writer.endedLeaseIds.push(op.inodeId);
+        return;
+      }
+      case 'setNodeState': {
+        const { datanodeUuid, state, durationMs } = op;
+        assert(isWishedState(state), `a data node is wished into a known state, not ${state}`);
+        if (state === 'normal') this.#writer.transaction.delete(nodeWishKey(datanodeUuid));
+        else this.#writer.transaction.put(nodeWishKey(datanodeUuid), encodeNodeWish({ state, setTimeMs: this.#writer.timeMs, durationMs }));
         return;
       }
       default:

@@ -1,13 +1,15 @@
 import type { Clock } from '../base/clock.js';
 import { counted } from '../base/text.js';
 import { blockName } from '../protocol/block.js';
+import { adminWords } from './admin-words.js';
 import type { BlockCatalog } from './block-management.js';
 import type { BlockManager } from './block-manager.js';
 import { blockStates, replicaFlags, replicaHas, replicaStorage, withoutFlags } from './block-map.js';
 import type { BlockRedundancy } from './block-redundancy.js';
 import { type BlockScan, BlockScans } from './block-scans.js';
 import type { DatanodeDescriptor, DatanodeStorage } from './datanode-descriptor.js';
-import type { DatanodeListener, DatanodeManager } from './datanode-manager.js';
+import type { DatanodeAdministration } from './datanode-administration.js';
+import type { DatanodeListener, DatanodeManager, NodeReturn } from './datanode-manager.js';
 import type { EventSink } from './feed.js';
 import type { RepairPlanner } from './repair-planner.js';
 import type { RepairProgress } from './repair-progress.js';
@@ -26,6 +28,8 @@ export interface MaintenanceParts {
   strangers: StrangeReplicas;
   safeMode: SafeMode;
   progress: RepairProgress;
+  /** Made after this, which it calls. */
+  administration: () => DatanodeAdministration;
   reportRaceMs: number;
   /** Between two ticks, when nothing is left over from the last one. */
   tickIntervalMs: number;
@@ -74,6 +78,7 @@ export class BlockMaintenance implements DatanodeListener {
     this.#advanceSafeMode(nowMs);
     blocks.expireUnconfirmed(nowMs);
     planner.expire(nowMs);
+    this.#parts.administration().tick(nowMs);
     for (const node of datanodes.nodes) {
       if (!node.isAlive) continue;
       strangers.judge(node, nowMs, strangersPerTick, (block, at) => planner.isTarget(block, at));
@@ -90,24 +95,42 @@ export class BlockMaintenance implements DatanodeListener {
     return this.#scans.isIdle ? this.#parts.tickIntervalMs : 2;
   }
 
-  nodeRegistered(node: DatanodeDescriptor, change: { isNewProcess: boolean; wasDead: boolean }): void {
+  nodeRegistered(node: DatanodeDescriptor, change: NodeReturn): void {
     node.strangers.clear();
     node.recentEvents.clear();
     node.reportOrderedMs = Number.NEGATIVE_INFINITY;
     for (const order of node.verifications.values()) order.orderedMs = Number.NEGATIVE_INFINITY;
     node.invalidations.orderAgain();
     if (change.isNewProcess || change.wasDead) this.#parts.planner.abandonNode(node);
-    if (change.wasDead) this.#scans.add(this.#entriesOf(node, (entry) => this.#parts.redundancy.recheck(entry)));
+    if (change.isFirst) this.#parts.administration().nodeHeard(node);
+    if (change.wasDead || change.isMoved) this.recheckBlocksOf(node);
+    this.#racksMayDiffer();
   }
 
   nodeDied(node: DatanodeDescriptor): void {
     this.#dropOrders(node);
     this.#scans.add(this.#entriesOf(node, (entry) => this.#withoutOrders(node, entry)), () => this.#deathsToTell.push(node));
+    this.#racksMayDiffer();
   }
 
   nodeRetired(node: DatanodeDescriptor): void {
     this.#dropOrders(node);
     this.#scans.add(this.#entriesOf(node, (entry) => void this.#parts.redundancy.removeReplica(entry, node)));
+    this.#parts.administration().nodeRetired(node);
+    this.#racksMayDiffer();
+  }
+
+  /** Judges each block of a node anew, by and by. */
+  recheckBlocksOf(node: DatanodeDescriptor): void {
+    this.#scans.add(this.#entriesOf(node, (entry) => this.#parts.redundancy.recheck(entry)));
+  }
+
+  recheckAllBlocks(): void {
+    if (!this.#parts.redundancy.isStarting) this.#scans.add(this.#allEntries());
+  }
+
+  #racksMayDiffer(): void {
+    if (this.#parts.datanodes.recountRacks()) this.recheckAllBlocks();
   }
 
   storageFailed(node: DatanodeDescriptor, storage: DatanodeStorage): void {
@@ -184,7 +207,7 @@ export class BlockMaintenance implements DatanodeListener {
   }
 
   #isEveryNodeHeard(): boolean {
-    for (const node of this.#parts.datanodes.nodes) if (node.isAlive && !node.isReported) return false;
+    for (const node of this.#parts.datanodes.nodes) if (node.isAlive && !node.isReported && !node.isMaintenance) return false;
     return true;
   }
 
@@ -198,7 +221,7 @@ export class BlockMaintenance implements DatanodeListener {
         else if (planner.pendingCount > 0 || progress.isRunning) repair = '; re-replication started';
         else repair = this.#isSettled ? '; no data node is left to copy to' : '; re-replication waits for the other data nodes to report';
       }
-      events.publish({ kind: 'node-dead', level: 'error', node: node.name, message: `${node.name} DEAD, ${counted(underReplicatedCount, 'block')} under-replicated, ${missingCount} missing${repair}` });
+      events.publish({ kind: 'node-dead', level: node.isMaintenance ? 'warn' : 'error', node: node.name, message: `${node.name} DEAD${node.isInService ? '' : ` (${adminWords[node.adminState]})`}, ${counted(underReplicatedCount, 'block')} under-replicated, ${missingCount} missing${repair}` });
     }
     this.#deathsToTell = [];
   }

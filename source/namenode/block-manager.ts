@@ -2,7 +2,9 @@ import type { Clock } from '../base/clock.js';
 import { type Random, shuffled } from '../base/random.js';
 import { parseAddress } from '../base/address.js';
 import type { Block, ReplicaLocation } from '../protocol/block.js';
+import type { AdminState } from '../protocol/cluster-events.js';
 import { NotEnoughReplicasError, OverloadedError } from '../protocol/errors.js';
+import { adminWords } from './admin-words.js';
 import type { BlockManagement, LocateOptions, ReplicaPlace, TargetRequest } from './block-management.js';
 import { blockStates, packReplica, replicaFlags, replicaHas, replicaNode, replicaStorage, withFlags } from './block-map.js';
 import type { BlockRedundancy } from './block-redundancy.js';
@@ -10,6 +12,7 @@ import type { BlocksBeingWritten, PipelineReplica } from './blocks-being-written
 import type { DatanodeDescriptor } from './datanode-descriptor.js';
 import { NumberQueue } from './number-queue.js';
 import { chooseTargets, whyNot } from './placement.js';
+import { distanceBetween, type RackMapping } from './rack-mapping.js';
 import { locationOf, type RepairPlanner } from './repair-planner.js';
 import type { StrangeReplicas } from './strange-replicas.js';
 
@@ -20,6 +23,7 @@ export interface BlockManagerParts {
   writing: BlocksBeingWritten;
   planner: RepairPlanner;
   strangers: StrangeReplicas;
+  racks: RackMapping;
   /** Of config.json: P1. */
   minReplication: number;
   /** A replica that a client confirmed and its node did not report within this is not believed any more. */
@@ -29,6 +33,9 @@ export interface BlockManagerParts {
 /** Verifications that wait at a node; further claims of readers are ignored until these are done. */
 const maxVerificationsPerNode = 10_000;
 const numbersPerUnconfirmed = 4;
+
+/** Readers are sent to a node that is about to go, or may be away, only when there is no other (Hadoop: DFSUtilClient's comparators). */
+const serviceRanks: Record<AdminState, number> = { normal: 0, decommissioning: 0, 'entering-maintenance': 0, decommissioned: 1, 'in-maintenance': 2 };
 
 /** What the namespace asks of block management: see BlockManagement. Reports of data nodes come in through DatanodeReports. */
 export class BlockManager implements BlockManagement {
@@ -45,13 +52,16 @@ export class BlockManager implements BlockManagement {
   chooseTargets(request: TargetRequest): ReplicaLocation[] {
     const { datanodes } = this.#redundancy;
     const nodes = [...datanodes.nodes].filter((node) => node.isAlive && node.epoch > 0);
+    const writerHost = parseAddress(request.writerAddress)?.host;
     const options = {
       count: request.count,
       blockSizeBytes: request.blockSizeBytes,
-      writerHost: parseAddress(request.writerAddress)?.host,
+      writerHost,
+      writerRack: datanodes.rackCount > 1 && writerHost !== undefined && !nodes.some(({ host }) => host === writerHost) ? this.#parts.racks.known(writerHost) : undefined,
       excluded: new Set([...request.excluded, ...request.existing]),
+      existing: request.existing.flatMap((uuid) => datanodes.find(uuid) ?? []),
     };
-    const targets = chooseTargets(nodes, options, this.#parts.random);
+    const targets = chooseTargets(nodes.filter((node) => node.isInService), options, this.#parts.random);
     const isNew = request.existing.length === 0;
     const least = isNew && datanodes.nodeCount > 1 ? Math.min(this.#parts.minReplication, request.count) : 1;
     if (targets.length >= least) return targets.map(locationOf);
@@ -69,7 +79,7 @@ export class BlockManager implements BlockManagement {
 
   /** Too few nodes, because some have not come back yet after our start: nobody's write is to fail by that. OverloadedError says to ask again. */
   #checkAwaited(targetCount: number, least: number, excluded: ReadonlySet<string>): void {
-    const awaited = [...this.#redundancy.datanodes.nodes].filter((node) => node.isAlive && node.epoch === 0 && !excluded.has(node.uuid));
+    const awaited = [...this.#redundancy.datanodes.nodes].filter((node) => node.isAlive && node.isInService && node.epoch === 0 && !excluded.has(node.uuid));
     if (awaited.length === 0 || targetCount + awaited.length < least) return;
     throw new OverloadedError(`the name node has just started, and waits for ${awaited.map((node) => node.name).join(', ')}; try again`);
   }
@@ -154,8 +164,8 @@ export class BlockManager implements BlockManagement {
     if (entry < 0) return [];
     const written = this.#parts.writing.get(blockId);
     const found: { node: DatanodeDescriptor; storageIndex: number; isCorrupt: boolean; rank: number }[] = [];
-    const readerHost = parseAddress(options.readerAddress)?.host;
-    const rankOf = (node: DatanodeDescriptor, isSuspect: boolean) => (node.isAlive ? 0 : 8) + (isSuspect ? 4 : 0) + (node.isStale ? 2 : 0) + (node.host === readerHost ? 0 : 1);
+    const distanceOf = this.#distancesFrom(options.readerAddress);
+    const rankOf = (node: DatanodeDescriptor, isSuspect: boolean) => (node.isAlive ? 0 : 64_000) + (isSuspect ? 32_000 : 0) + 4000 * serviceRanks[node.adminState] + (node.isStale ? 2000 : 0) + distanceOf(node);
     if (written) {
       for (const { node, storageIndex } of written.replicas) if (node.isAlive || options.allReplicas) found.push({ node, storageIndex, isCorrupt: false, rank: rankOf(node, false) });
     }
@@ -165,15 +175,27 @@ export class BlockManager implements BlockManagement {
       const isCorrupt = replicaHas(replica, replicaFlags.corrupt);
       const isUsable = node.isAlive && !isCorrupt && !replicaHas(replica, replicaFlags.deleting);
       if (!isUsable && !options.allReplicas) continue;
-      found.push({ node, storageIndex: replicaStorage(replica), isCorrupt, rank: rankOf(node, replicaHas(replica, replicaFlags.suspect)) + (isUsable ? 0 : 16) });
+      found.push({ node, storageIndex: replicaStorage(replica), isCorrupt, rank: rankOf(node, replicaHas(replica, replicaFlags.suspect)) + (isUsable ? 0 : 128_000) });
     }
     return shuffled(found, this.#parts.random)
       .sort((a, b) => a.rank - b.rank)
       .map(({ node, storageIndex, isCorrupt }) => {
         const location: ReplicaLocation = { ...locationOf(node), storageId: node.storages[storageIndex]?.storageId ?? '' };
+        if (node.adminState !== 'normal') location.adminState = node.adminState;
         if (isCorrupt) location.isCorrupt = true;
         return location;
       });
+  }
+
+  #distancesFrom(readerAddress: string): (node: DatanodeDescriptor) => number {
+    const host = parseAddress(readerAddress)?.host;
+    if (host === undefined) return () => 0;
+    const { datanodes } = this.#redundancy;
+    if (datanodes.rackCount <= 1) return (node) => (node.host === host ? 0 : 2);
+    let rack: string | undefined;
+    for (const node of datanodes.nodes) if (node.host === host) rack ??= node.rack;
+    const reader = { host, rack: rack ?? this.#parts.racks.known(host) };
+    return (node) => distanceBetween(reader, node);
   }
 
   token(): string {
@@ -268,6 +290,7 @@ export class BlockManager implements BlockManagement {
   #refusal(node: DatanodeDescriptor, request: TargetRequest): string {
     const silentS = Math.round((this.#parts.clock.monotonicMs() - node.lastHeartbeatMs) / 1000);
     if (!node.isAlive) return `dead: no heartbeat for ${silentS} s`;
+    if (!node.isInService) return adminWords[node.adminState];
     if (node.epoch === 0) return 'not registered since the start of the name node';
     if (request.existing.includes(node.uuid)) return 'holds a replica already';
     if (request.excluded.includes(node.uuid)) return 'excluded by the writer, which could not use it';

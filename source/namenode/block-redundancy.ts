@@ -2,17 +2,23 @@ import { type BlockMap, blockStates, noBucket, replicaFlags, replicaHas, replica
 import type { BlocksBeingWritten } from './blocks-being-written.js';
 import type { DatanodeDescriptor } from './datanode-descriptor.js';
 import type { DatanodeManager } from './datanode-manager.js';
-import { lastBucket, missingBucket, type ReplicationQueue } from './replication-queue.js';
+import { badlyPlacedBucket, bucketOf, missingBucket, type ReplicationQueue } from './replication-queue.js';
 
 /** Replicas of one block by what they are worth. */
 export interface ReplicaCounts {
-  /** On a node that is not dead, not known to be rotten, not to be deleted: what counts against the wanted number. */
+  /** On a node in service that is not dead, not known to be rotten, not to be deleted: what counts against the wanted number. */
   good: number;
   /**
    * Good beyond doubt: its node is live, has reported since its registration, and confirmed this replica, and no reader doubts it.
-   * Only on the strength of these is anything deleted.
+   * Only on the strength of these is anything deleted, and only they let a node go.
    */
   solid: number;
+  /** The good ones are on more than one rack. */
+  isSpread: boolean;
+  /** As good, and on a node that is to be emptied or to go away for a while: it can be read and copied, but does not count. */
+  leaving: number;
+  /** On nodes in or before maintenance, dead ones too: they are to come back, and so many fewer are wanted meanwhile. */
+  maintenance: number;
   /** Known to be rotten, not yet ordered to be deleted, on a node that is not dead. */
   corrupt: number;
   /** On dead nodes. */
@@ -39,8 +45,16 @@ export class BlockRedundancy {
   #newlyMissing: number[] = [];
   /** While most replicas are yet to be reported, blocks are counted, not queued; `recheck` each when it ends. */
   isStarting = true;
+  /**
+   * Nodes in maintenance that have not registered since the start: each block may have a replica on each, and of that nobody is to make
+   * a storm of copies.
+   */
+  unheardMaintenanceCount = 0;
+  readonly #maintenanceMinReplication: number;
 
-  constructor(parts: { map: BlockMap; queue: ReplicationQueue; datanodes: DatanodeManager; writing: BlocksBeingWritten }) {
+  /** `maintenanceMinReplication`: so many replicas a block must have while others are in maintenance (dfs.namenode.maintenance.replication.min). */
+  constructor(parts: { map: BlockMap; queue: ReplicationQueue; datanodes: DatanodeManager; writing: BlocksBeingWritten; maintenanceMinReplication: number }) {
+    this.#maintenanceMinReplication = parts.maintenanceMinReplication;
     this.map = parts.map;
     this.queue = parts.queue;
     this.datanodes = parts.datanodes;
@@ -53,20 +67,39 @@ export class BlockRedundancy {
   }
 
   count(entry: number): ReplicaCounts {
-    const counts: ReplicaCounts = { good: 0, solid: 0, corrupt: 0, dead: 0 };
+    const counts: ReplicaCounts = { good: 0, solid: 0, isSpread: false, leaving: 0, maintenance: 0, corrupt: 0, dead: 0 };
+    let rackNumber = -1;
     const count = this.map.replicaCount(entry);
     for (let index = 0; index < count; index++) {
       const replica = this.map.replica(entry, index);
       const node = this.datanodes.byNumber(replicaNode(replica));
-      if (!node.isAlive) counts.dead++;
+      if (!node.isInService) countLeaving(counts, node, replica);
+      else if (!node.isAlive) counts.dead++;
       else if (replicaHas(replica, replicaFlags.deleting)) continue;
       else if (replicaHas(replica, replicaFlags.corrupt)) counts.corrupt++;
       else {
         counts.good++;
         if (isSolid(replica, node)) counts.solid++;
+        if (rackNumber < 0) rackNumber = node.rackNumber;
+        else if (rackNumber !== node.rackNumber) counts.isSpread = true;
       }
     }
     return counts;
+  }
+
+  /**
+   * Good replicas that a block needs now: as many as wanted, less those that are in maintenance, but never fewer than the least that
+   * must be there meanwhile (Hadoop: BlockManager.getExpectedLiveRedundancyNum).
+   */
+  neededCount(entry: number, counts: ReplicaCounts): number {
+    const wanted = this.map.replication(entry);
+    const away = counts.maintenance + this.unheardMaintenanceCount;
+    return away === 0 ? wanted : Math.max(wanted - away, Math.min(this.#maintenanceMinReplication, wanted));
+  }
+
+  /** Several replicas, all on one rack, and there are other racks (Hadoop: BlockPlacementPolicyDefault.verifyBlockPlacement). */
+  isBadlyPlaced(entry: number, counts: ReplicaCounts): boolean {
+    return counts.good > 1 && !counts.isSpread && this.datanodes.rackCount > 1 && this.map.replication(entry) > 1;
   }
 
   /** Adds a replica, or makes the known one of that node what this one is. */
@@ -95,14 +128,21 @@ export class BlockRedundancy {
     if (this.map.state(entry) !== blockStates.complete) return;
     const counts = this.count(entry);
     const wanted = this.map.replication(entry);
-    const bucket = counts.good === 0 ? missingBucket : counts.good < wanted ? Math.min(counts.good, lastBucket) : noBucket;
+    const bucket = this.#bucket(entry, counts);
     if (bucket === missingBucket && !this.isStarting && this.map.bucket(entry) !== missingBucket && this.#newlyMissing.length < maxMissingExamples) {
       this.#newlyMissing.push(entry);
     }
     this.queue.update(entry, bucket, !this.isStarting);
     if (counts.good > wanted || (counts.corrupt > 0 && counts.good > 0)) this.queue.enqueueExcess(entry);
     if (counts.dead > 0 && counts.solid >= wanted) this.#forgetDead(entry);
-    if (bucket === noBucket && counts.corrupt === 0 && this.#rotten.size > 0) this.#noteWhole(entry);
+    if ((bucket === noBucket || bucket === badlyPlacedBucket) && counts.corrupt === 0 && this.#rotten.size > 0) this.#noteWhole(entry);
+  }
+
+  #bucket(entry: number, counts: ReplicaCounts): number {
+    const readable = counts.good + counts.leaving;
+    if (readable === 0) return missingBucket;
+    if (counts.good < this.neededCount(entry, counts)) return bucketOf(readable);
+    return this.isBadlyPlaced(entry, counts) ? badlyPlacedBucket : noBucket;
   }
 
   /** A node has a rotten replica of this block. */
@@ -158,14 +198,25 @@ export class BlockRedundancy {
   #forgetDead(entry: number): void {
     for (let index = this.map.replicaCount(entry) - 1; index >= 0; index--) {
       const node = this.datanodes.byNumber(replicaNode(this.map.replica(entry, index)));
-      if (node.isAlive) continue;
+      if (node.isAlive || node.isMaintenance) continue;
       this.map.removeReplica(entry, index);
       node.entries.delete(entry);
     }
   }
 }
 
+/** Of a node that is to be emptied, or to go away for a while. */
+function countLeaving(counts: ReplicaCounts, node: DatanodeDescriptor, replica: number): void {
+  if (!node.isAlive && !node.isMaintenance) counts.dead++;
+  else if (replicaHas(replica, replicaFlags.deleting)) return;
+  else if (replicaHas(replica, replicaFlags.corrupt)) counts.corrupt += node.isAlive ? 1 : 0;
+  else {
+    if (node.isMaintenance) counts.maintenance++;
+    if (node.isAlive) counts.leaving++;
+  }
+}
+
 /** Good beyond doubt: see ReplicaCounts. */
 export function isSolid(replica: number, node: DatanodeDescriptor): boolean {
-  return node.state === 'live' && node.isReported && !replicaHas(replica, replicaFlags.unconfirmed | replicaFlags.corrupt | replicaFlags.suspect | replicaFlags.deleting);
+  return node.state === 'live' && node.isInService && node.isReported && !replicaHas(replica, replicaFlags.unconfirmed | replicaFlags.corrupt | replicaFlags.suspect | replicaFlags.deleting);
 }

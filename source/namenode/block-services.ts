@@ -12,10 +12,13 @@ import { BlockRedundancy } from './block-redundancy.js';
 import { BlockReportQueue } from './block-report-queue.js';
 import { BlocksBeingWritten } from './blocks-being-written.js';
 import { type CommandLimits, DatanodeCommands, defaultCommandLimits } from './datanode-commands.js';
+import { DatanodeAdministration } from './datanode-administration.js';
 import { DatanodeManager } from './datanode-manager.js';
 import { DatanodeService } from './datanode-service.js';
 import { ClusterFeed, type EventSink } from './feed.js';
 import { createHealth } from './health.js';
+import { readNodeWishes } from './node-wish.js';
+import { ConfiguredRacks, type RackMapping } from './rack-mapping.js';
 import { defaultRepairLimits, type RepairLimits, RepairPlanner } from './repair-planner.js';
 import { RepairProgress } from './repair-progress.js';
 import { ReplicaTrimmer } from './replica-trimmer.js';
@@ -39,6 +42,12 @@ export interface BlockServicesOptions {
   deadNodeTimeoutMs: number;
   blockReportIntervalMs: number;
   maxReplicationStreams: number;
+  /** Copies that a file has if nobody says otherwise: 3. */
+  defaultReplication?: number | undefined;
+  /** 1, as HDFS: see BlockRedundancy. */
+  maintenanceMinReplication?: number | undefined;
+  /** All on the default rack if not said. */
+  racks?: RackMapping | undefined;
   countInodes: () => { fileCount: number; directoryCount: number };
   /** An unknown replica is left alone for so long. */
   strangerGraceMs?: number;
@@ -50,6 +59,7 @@ export interface BlockServicesOptions {
 export interface BlockServices {
   readonly blocks: BlockManager;
   readonly datanodes: DatanodeManager;
+  readonly administration: DatanodeAdministration;
   readonly safeMode: SafeMode;
   readonly feed: ClusterFeed;
   /** What the name node serves to data nodes. */
@@ -70,7 +80,7 @@ const leftoverGraceMs = 2000;
 const reportRaceMs = 60_000;
 
 export function createBlockServices(options: BlockServicesOptions): BlockServices {
-  const { clock, random } = options;
+  const { clock, random, racks = new ConfiguredRacks() } = options;
   // Health is asked for when everything below exists.
   const feed: ClusterFeed = new ClusterFeed({ clock, logger: options.logger, health: () => health() });
   const events: EventSink = feed;
@@ -83,20 +93,30 @@ export function createBlockServices(options: BlockServicesOptions): BlockService
     configuredAddresses: options.dataNodes,
     staleNodeTimeoutMs: options.staleNodeTimeoutMs,
     deadNodeTimeoutMs: options.deadNodeTimeoutMs,
+    racks,
   });
   const map = new BlockMap();
   const queue = new ReplicationQueue(map);
   const writing = new BlocksBeingWritten();
-  const redundancy = new BlockRedundancy({ map, queue, datanodes, writing });
+  const redundancy = new BlockRedundancy({ map, queue, datanodes, writing, maintenanceMinReplication: options.maintenanceMinReplication ?? 1 });
   const trimmer = new ReplicaTrimmer(redundancy);
   const strangers = new StrangeReplicas({ redundancy, trimmer, strangerGraceMs: options.strangerGraceMs ?? 60_000, leftoverGraceMs });
   const limits = { ...defaultRepairLimits, streamsPerNode: options.maxReplicationStreams, vanishedMs: 3 * options.heartbeatIntervalMs, ...options.repairLimits };
   const planner = new RepairPlanner({ redundancy, strangers, random, limits });
-  const blocks = new BlockManager({ clock, random, redundancy, writing, planner, strangers, minReplication: options.minReplication, unconfirmedGraceMs });
+  const blocks = new BlockManager({ clock, random, redundancy, writing, planner, strangers, racks, minReplication: options.minReplication, unconfirmedGraceMs });
   const progress = new RepairProgress({ queue, planner, events });
   const settleMs = 2 * options.deadNodeTimeoutMs;
   const tickIntervalMs = Math.max(20, Math.min(250, options.heartbeatIntervalMs / 4));
-  const maintenance = new BlockMaintenance({ clock, events, datanodes, redundancy, blocks, planner, trimmer, strangers, safeMode, progress, reportRaceMs, tickIntervalMs, settleMs });
+  const maintenance: BlockMaintenance = new BlockMaintenance({ administration: () => administration, clock, events, datanodes, redundancy, blocks, planner, trimmer, strangers, safeMode, progress, reportRaceMs, tickIntervalMs, settleMs });
+  const administration: DatanodeAdministration = new DatanodeAdministration({
+    clock,
+    events,
+    redundancy,
+    writing,
+    defaultReplication: options.defaultReplication ?? 3,
+    recheckBlocksOf: (node) => maintenance.recheckBlocksOf(node),
+    recheckAllBlocks: () => maintenance.recheckAllBlocks(),
+  });
   const reports = new BlockReportQueue({ clock });
   const commands = new DatanodeCommands({ planner, trimmer, strangers, safeMode, limits: { ...defaultCommandLimits, ...options.commandLimits } });
   const service = new DatanodeService({
@@ -116,9 +136,11 @@ export function createBlockServices(options: BlockServicesOptions): BlockService
   });
   const health = createHealth({ clock, clusterId: options.clusterId, nameNode: options.nameNode, redundancy, blocks, planner, progress, safeMode, countInodes: options.countInodes });
   datanodes.load(maintenance);
+  administration.load(readNodeWishes(options.store));
   return {
     blocks,
     datanodes,
+    administration,
     safeMode,
     feed,
     service,

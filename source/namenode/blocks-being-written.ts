@@ -32,6 +32,13 @@ export class BlocksBeingWritten {
     return this.#blocks.get(blockId);
   }
 
+  /** Those that nobody knows the nodes of: the name node has started since, and no data node has told of one. */
+  countUnplaced(): number {
+    let count = 0;
+    for (const { replicas } of this.#blocks.values()) if (replicas.length === 0) count++;
+    return count;
+  }
+
   /** Its targets count as busy from here on. An older one of the same id is given up. */
   begin(block: { blockId: number; generationStamp: number; blockSizeBytes: number }, targets: readonly { node: DatanodeDescriptor; storageIndex: number }[]): void {
     this.end(block.blockId);

@@ -3,8 +3,12 @@ import type { Logger } from '../base/log.js';
 import { blockName } from '../protocol/block.js';
 import type { ClientProtocol } from '../protocol/client-protocol.js';
 import type { ClusterHealth, DatanodeReport } from '../protocol/cluster-events.js';
+import { InvalidArgumentError } from '../protocol/errors.js';
 import type { CallContext, Handlers } from '../protocol/method.js';
+import { nullAnswer } from './answer.js';
 import type { BlockManagement } from './block-management.js';
+import type { DatanodeAdministration } from './datanode-administration.js';
+import type { DatanodeManager } from './datanode-manager.js';
 import type { GroupMapping } from './group-mapping.js';
 import type { LeaseManager } from './lease-manager.js';
 import type { MutatingCall, Namespace } from './namespace.js';
@@ -42,7 +46,7 @@ export interface ClientServiceParts {
   readonly groups: GroupMapping;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly cluster: { health(): ClusterHealth; reports(): DatanodeReport[] };
+  readonly cluster: { health(): ClusterHealth; reports(): DatanodeReport[]; datanodes: Pick<DatanodeManager, 'findByName'>; administration: Pick<DatanodeAdministration, 'setWish'> };
   readonly options: ClientServiceOptions;
 }
 
@@ -58,6 +62,7 @@ export interface ClientServiceOptions {
   readonly accessTimePrecisionMs: number;
 }
 
+const nodeOperations = { normal: 'recommission', decommissioned: 'decommission', 'in-maintenance': 'maintenance' } as const;
 const safeModeOperations = { enter: 'safemode_enter', leave: 'safemode_leave', forceExit: 'safemode_force_exit' } as const;
 
 /** What the name node answers to clients (Hadoop: NameNodeRpcServer, FSNamesystem). */
@@ -176,6 +181,21 @@ export function createClientHandlers(parts: ClientServiceParts): Handlers<Client
     },
     'cluster.getDatanodes': () => cluster.reports(),
     'cluster.getHealth': () => cluster.health(),
+    'cluster.setNodeState': async (params, context) => {
+      checkSuperuser(requesterOf(context).caller, nodeOperations[params.state]);
+      const node = cluster.datanodes.findByName(params.node);
+      const names = cluster.reports().map(({ name }) => name);
+      if (!node) throw new InvalidArgumentError(`there is no data node ${params.node}; the cluster has ${names.length === 0 ? 'none yet' : names.join(', ')}`);
+      const { state } = params;
+      const durationMs = state === 'in-maintenance' ? params.durationMs : undefined;
+      await namespace.mutate(callOf('cluster.setNodeState', params, context), () => ({
+        op: { kind: 'setNodeState', datanodeUuid: node.uuid, state, durationMs },
+        answer: nullAnswer,
+        effects: () => cluster.administration.setWish(node, state, durationMs),
+      }));
+      logger.info(`${node.name}: ${context.user} wants it ${state}`);
+      return node.report(clock.monotonicMs());
+    },
     'cluster.setSafeMode': ({ action }, context) => {
       if (action !== 'get') {
         checkSuperuser(requesterOf(context).caller, safeModeOperations[action]);

@@ -1,9 +1,10 @@
 import type { Block } from '../protocol/block.js';
-import type { DatanodeReport } from '../protocol/cluster-events.js';
+import type { AdminState, DatanodeReport } from '../protocol/cluster-events.js';
 import type { DatanodeCommand, FailedVolume, StorageReport } from '../protocol/datanode-protocol.js';
 import { BlockSet } from './block-set.js';
 import { InvalidationQueue } from './invalidation-queue.js';
 import type { PlacementCandidate } from './placement.js';
+import { defaultRack } from './rack-mapping.js';
 import { RecentReplicaEvents } from './recent-replica-events.js';
 
 /** One storage directory of a data node. Its place among the node's storages is in every replica; it never changes. */
@@ -35,9 +36,18 @@ export class DatanodeDescriptor implements PlacementCandidate {
   name: string;
   host: string;
   address: string;
-  readonly rack = '/default-rack';
+  rack = defaultRack;
+  /** Of the rack, for comparing: equal ones are one rack. */
+  rackNumber = 0;
   softwareVersion = '';
   state: 'live' | 'stale' | 'dead' = 'stale';
+  adminState: AdminState = 'normal';
+  /** adminState is `normal`: it may get replicas, and those that it has count. Kept beside, for the many times that it is asked. */
+  isInService = true;
+  adminNote = '';
+  adminPendingBlocks = 0;
+  /** Monotonic; undefined: its maintenance does not end by itself. */
+  maintenanceEndsMs: number | undefined;
   /** Of its last registration; 0 before the first one in this life of the name node. */
   epoch = 0;
   bootNonce = '';
@@ -81,6 +91,21 @@ export class DatanodeDescriptor implements PlacementCandidate {
     this.host = identity.host;
     this.address = identity.address;
     this.lastHeardMs = lastHeardMs;
+  }
+
+  setAdminState(state: AdminState): void {
+    this.adminState = state;
+    this.isInService = state === 'normal';
+    this.adminNote = '';
+    this.adminPendingBlocks = 0;
+  }
+
+  get isDecommission(): boolean {
+    return this.adminState === 'decommissioning' || this.adminState === 'decommissioned';
+  }
+
+  get isMaintenance(): boolean {
+    return this.adminState === 'entering-maintenance' || this.adminState === 'in-maintenance';
   }
 
   get isStale(): boolean {
@@ -167,6 +192,10 @@ export class DatanodeDescriptor implements PlacementCandidate {
       address: this.address,
       rack: this.rack,
       state: this.state,
+      adminState: this.adminState,
+      adminNote: this.adminNote,
+      adminPendingBlocks: this.adminPendingBlocks,
+      maintenanceRemainingMs: this.maintenanceEndsMs === undefined ? null : Math.max(0, Math.round(this.maintenanceEndsMs - nowMs)),
       capacityBytes,
       usedBytes,
       nonDfsUsedBytes: Math.max(0, capacityBytes - usedBytes - remainingBytes),

@@ -9,8 +9,9 @@ import type { ParamsOf } from '../protocol/method.js';
 import type { KeyValueStore } from '../storage/key-value-store.js';
 import { maxStoragesPerNode } from './block-map.js';
 import { DatanodeDescriptor, type DatanodeStorage } from './datanode-descriptor.js';
-import { DatanodeRegistry } from './datanode-registry.js';
+import { canonicalAddress, DatanodeRegistry } from './datanode-registry.js';
 import type { EventSink } from './feed.js';
+import { defaultRack, type RackMapping } from './rack-mapping.js';
 
 export interface DatanodeManagerOptions {
   store: KeyValueStore;
@@ -21,12 +22,22 @@ export interface DatanodeManagerOptions {
   configuredAddresses: readonly string[];
   staleNodeTimeoutMs: number;
   deadNodeTimeoutMs: number;
+  racks: RackMapping;
+}
+
+export interface NodeReturn {
+  readonly isNewProcess: boolean;
+  readonly wasDead: boolean;
+  /** In this life of the name node. */
+  readonly isFirst: boolean;
+  /** It stands on another rack than before. */
+  readonly isMoved: boolean;
 }
 
 /** What block management does when a node comes or goes. Called synchronously, when the descriptor has its new state. */
 export interface DatanodeListener {
   /** `isNewProcess`: what the old process had been told is lost. */
-  nodeRegistered(node: DatanodeDescriptor, change: { isNewProcess: boolean; wasDead: boolean }): void;
+  nodeRegistered(node: DatanodeDescriptor, change: NodeReturn): void;
   nodeDied(node: DatanodeDescriptor): void;
   /** Another node has its address and its name: it will not come back. Its state is dead. */
   nodeRetired(node: DatanodeDescriptor): void;
@@ -57,6 +68,8 @@ export class DatanodeManager {
   readonly #nodes: DatanodeDescriptor[] = [];
   readonly #byUuid = new Map<string, DatanodeDescriptor>();
   #listener: DatanodeListener | undefined;
+  readonly #rackNumbers = new Map<string, number>([[defaultRack, 0]]);
+  #rackCount = 0;
   #observedMs = 0;
   #lastLookMs: number;
 
@@ -93,6 +106,44 @@ export class DatanodeManager {
     return count;
   }
 
+  /** Nodes that may hold replicas that count: live ones in service. */
+  countInService(): number {
+    let count = 0;
+    for (const node of this.#byUuid.values()) if (node.state === 'live' && node.isInService) count++;
+    return count;
+  }
+
+  /** Racks with a node that is registered, not dead and in service. */
+  get rackCount(): number {
+    return this.#rackCount;
+  }
+
+  /** To be called when a node came, went, moved or changed its service. True if there is now more than one rack where there was one, or the reverse. */
+  recountRacks(): boolean {
+    const racks = new Set<number>();
+    for (const node of this.#byUuid.values()) if (node.isAlive && node.epoch > 0 && node.isInService) racks.add(node.rackNumber);
+    const wasMany = this.#rackCount > 1;
+    this.#rackCount = racks.size;
+    return wasMany !== racks.size > 1;
+  }
+
+  /** True if it was on another rack before. */
+  setRack(node: DatanodeDescriptor, rack: string): boolean {
+    if (node.rack === rack) return false;
+    let number = this.#rackNumbers.get(rack);
+    if (number === undefined) this.#rackNumbers.set(rack, (number = this.#rackNumbers.size));
+    node.rack = rack;
+    node.rackNumber = number;
+    return true;
+  }
+
+  /** By what people call it: dn2, or host:port. */
+  findByName(name: string): DatanodeDescriptor | undefined {
+    const address = canonicalAddress(name);
+    for (const node of this.#byUuid.values()) if (node.name === name || canonicalAddress(node.address) === address) return node;
+    return undefined;
+  }
+
   find(uuid: string): DatanodeDescriptor | undefined {
     return this.#byUuid.get(uuid);
   }
@@ -119,6 +170,7 @@ export class DatanodeManager {
     }
     this.#refuseSecondProcess(params, address);
     this.#refuseTooManyStorages(params, address);
+    const rack = await this.#options.racks.resolve(address);
     const { record, epoch, isNew, replacedUuid } = await this.#registry.bind(params.datanodeUuid, address);
     // Others may have registered while this was being stored.
     this.#refuseSecondProcess(params, address);
@@ -134,6 +186,7 @@ export class DatanodeManager {
     node.epoch = epoch;
     node.bootNonce = params.bootNonce;
     node.host = params.host;
+    const isMoved = this.setRack(node, rack) && before.epoch > 0;
     node.address = address;
     node.softwareVersion = params.softwareVersion;
     node.state = 'live';
@@ -150,7 +203,7 @@ export class DatanodeManager {
       node.updateStorages([{ storageId: storage.storageId, capacityBytes: 0, usedBytes: 0, remainingBytes: 0, blockCount: 0, isFailed: true }], maxStoragesPerNode);
       failed.push(storage);
     }
-    this.#listener?.nodeRegistered(node, { isNewProcess: before.isNewProcess, wasDead: before.state === 'dead' });
+    this.#listener?.nodeRegistered(node, { isNewProcess: before.isNewProcess, wasDead: before.state === 'dead', isFirst: before.epoch === 0, isMoved });
     for (const storage of failed) this.#listener?.storageFailed(node, storage);
     this.#tellUnknownStorages(node, failedDirectories);
 

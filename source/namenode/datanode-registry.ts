@@ -33,7 +33,7 @@ export class DatanodeRegistry {
   /** `configuredAddresses`: config.json's data nodes, host:port, in order: the first is dn1. */
   constructor(store: KeyValueStore, configuredAddresses: readonly string[]) {
     this.#store = store;
-    this.#configured = configuredAddresses.map(canonical);
+    this.#configured = configuredAddresses.map(canonicalAddress);
   }
 
   records(): DatanodeRecord[] {
@@ -55,7 +55,7 @@ export class DatanodeRegistry {
       }
       const records = readRecords(transaction);
       const known = records.find((record) => record.uuid === uuid);
-      const replaced = records.find((record) => record.uuid !== uuid && canonical(record.address) === canonical(address));
+      const replaced = records.find((record) => record.uuid !== uuid && canonicalAddress(record.address) === canonicalAddress(address));
       if (replaced) transaction.delete(keyOf(replaced.uuid));
       const number = known?.number ?? replaced?.number ?? this.#nextNumber(address, records);
       const record = { uuid, number, address };
@@ -65,7 +65,7 @@ export class DatanodeRegistry {
   }
 
   #nextNumber(address: string, records: readonly DatanodeRecord[]): number {
-    const place = this.#configured.indexOf(canonical(address)) + 1;
+    const place = this.#configured.indexOf(canonicalAddress(address)) + 1;
     if (place > 0 && !records.some((record) => record.number === place)) return place;
     return Math.max(this.#configured.length, ...records.map((record) => record.number)) + 1;
   }
@@ -98,6 +98,7 @@ function parse(value: Uint8Array): unknown {
   return JSON.parse(Buffer.from(value).toString('utf8'));
 }
 
-function canonical(address: string): string {
+/** host:port, one spelling for this machine. */
+export function canonicalAddress(address: string): string {
   return address.replace(/^(?:localhost|\[::1\]):/, '127.0.0.1:');
 }

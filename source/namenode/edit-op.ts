@@ -72,6 +72,8 @@ const kinds = {
   setReplication: [16, { inodeId: number, replication: number }],
   /** The holder is not heard of any more: it may not write on. */
   expireLease: [17, { inodeId: number }],
+  /** What is wanted of a data node: `normal`, `decommissioned` or `in-maintenance`; the last for so long from the edit's time on. */
+  setNodeState: [18, { datanodeUuid: text, state: text, durationMs: optional }],
 } as const;
 
 type Kinds = typeof kinds;

@@ -29,7 +29,7 @@ export function createHealth(parts: HealthParts): () => ClusterHealth {
     const { queue, map } = redundancy;
     const { missingCount, underReplicatedCount } = queue;
     const datanodes = redundancy.datanodes.reports();
-    const isDegraded = missingCount > 0 || underReplicatedCount > 0 || redundancy.rottenCount > 0 || datanodes.some((node) => node.state !== 'live');
+    const isDegraded = missingCount > 0 || underReplicatedCount > 0 || redundancy.rottenCount > 0 || datanodes.some(({ state, adminState }) => state !== 'live' && adminState !== 'decommissioned' && adminState !== 'in-maintenance');
     const transfers: ClusterHealth['repair']['transfers'] = [];
     for (const copy of planner.pending) {
       if (transfers.length >= maxShownTransfers) break;
@@ -50,6 +50,7 @@ export function createHealth(parts: HealthParts): () => ClusterHealth {
         missing: missingCount,
         missingWithReplicationOne: queue.missingWithReplicationOneCount,
         corrupt: redundancy.rottenCount,
+        badlyPlaced: queue.badlyPlacedCount,
         highestPriority: queue.highestPriorityCount,
         pendingReplication: planner.pendingCount,
         pendingDeletion: parts.blocks.pendingDeletionCount(),

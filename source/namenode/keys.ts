@@ -5,6 +5,7 @@ import type { Key, RangeOptions } from '../storage/key-value-store.js';
  * Keys of the name node's store. (n) is encodeNumber, so that keys sort by number; (name) is the UTF-8 of a name, so that a
  * directory's entries sort by their bytes, as HDFS lists them. Values: the codec named on the right.
  *
+ *   A (uuid)                   what is wanted of a data node              node-wish.ts
  *   B (inode id)(index)        a block of a file                          file-block.ts
  *   C                          counters                                   counters.ts
  *   D (deletion id)            a subtree that was unlinked: its inode id  number
@@ -27,6 +28,9 @@ export const callKey = (clientId: string, callId: number): Key => `R${encodeText
 export const entryKey = (directoryId: number, name: string): Key => `E${encodeNumber(directoryId)}${encodeText(name)}`;
 export const blockKey = (inodeId: number, blockIndex: number): Key => `B${encodeNumber(inodeId)}${encodeNumber(blockIndex)}`;
 
+export const nodeWishKey = (datanodeUuid: string): Key => `A${encodeText(datanodeUuid)}`;
+
+export const allNodeWishes: RangeOptions = { start: 'A', end: 'B' };
 export const allLeases: RangeOptions = { start: 'U', end: 'V' };
 export const allEdits: RangeOptions = { start: 'L', end: 'M' };
 export const allDeletions: RangeOptions = { start: 'D', end: 'E' };
@@ -52,6 +56,11 @@ export function blocksAfter(inodeId: number, blockIndex: number): RangeOptions {
 
 export function nameOfEntry(key: Key): string {
   return decodeText(key, 1 + encodedNumberBytes(key, 1));
+}
+
+/** Of the keys that hold one text behind their letter. */
+export function textOf(key: Key): string {
+  return decodeText(key, 1);
 }
 
 /** Of the keys that hold one number behind their letter. */

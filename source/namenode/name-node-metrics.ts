@@ -31,11 +31,16 @@ export function nameNodeMetrics(parts: { health: ClusterHealth; namespace: Names
   gauge('blocks_under_replicated', 'Blocks with fewer copies than wanted.', health.blocks.underReplicated);
   gauge('blocks_missing', 'Blocks without any good copy on a live data node.', health.blocks.missing);
   gauge('blocks_corrupt', 'Blocks with a rotten copy.', health.blocks.corrupt);
+  gauge('blocks_badly_placed', 'Blocks with all copies on one rack while there are more.', health.blocks.badlyPlaced);
   gauge('replications_pending', 'Copies that are ordered and have not arrived.', health.blocks.pendingReplication);
   gauge('deletions_pending', 'Replicas that wait to be deleted.', health.blocks.pendingDeletion);
   for (const state of ['live', 'stale', 'dead'] as const) {
     const value = health.datanodes.filter((node) => node.state === state).length;
     metrics.push({ name: 'dfsh_namenode_datanodes', help: 'Data nodes by state.', type: 'gauge', value, labels: { state } });
+  }
+  for (const state of ['decommissioning', 'decommissioned', 'entering-maintenance', 'in-maintenance'] as const) {
+    const value = health.datanodes.filter((node) => node.adminState === state).length;
+    metrics.push({ name: 'dfsh_namenode_datanodes_leaving', help: 'Data nodes out of service, by what their administrator wants.', type: 'gauge', value, labels: { state } });
   }
   for (const [method, value] of calls) {
     metrics.push({ name: 'dfsh_namenode_calls_total', help: 'Calls answered or refused, by method.', type: 'counter', value, labels: { method } });

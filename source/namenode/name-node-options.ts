@@ -1,3 +1,5 @@
+import type { RackMapping } from './rack-mapping.js';
+
 /** What a name node is told at its start; where a value is optional, what is right for nearly everybody stands beside it. */
 export interface NameNodeOptions {
   /** host:port, for showing. */
@@ -20,6 +22,10 @@ export interface NameNodeOptions {
   readonly isDurableClose: boolean;
   readonly softLeaseLimitMs: number;
   readonly hardLeaseLimitMs: number;
+  /** Replicas that a block must have while others are in maintenance: 1. */
+  readonly maintenanceMinReplication?: number | undefined;
+  /** Which rack a data node stands on: all on one, unless said. */
+  readonly racks?: RackMapping | undefined;
   /** Members may do anything: `supergroup`. */
   readonly supergroup?: string | undefined;
   /** 1 h; 0: access times are not kept. */

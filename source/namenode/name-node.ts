@@ -102,9 +102,12 @@ export class NameNode {
       deadNodeTimeoutMs: options.deadNodeTimeoutMs,
       blockReportIntervalMs: options.blockReportIntervalMs,
       maxReplicationStreams: options.maxReplicationStreams,
+      defaultReplication: options.replication,
+      maintenanceMinReplication: options.maintenanceMinReplication,
+      racks: options.racks,
       countInodes: () => view.readCounters(),
     });
-    const { blocks, safeMode, feed, health, datanodes, service } = this.#services;
+    const { blocks, safeMode, feed, health, datanodes, administration, service } = this.#services;
     this.#namespace = new Namespace({
       store,
       clock,
@@ -123,7 +126,7 @@ export class NameNode {
       groups: parts.groups ?? new SystemGroupMapping(clock),
       clock,
       logger,
-      cluster: { health, reports: () => datanodes.reports() },
+      cluster: { health, reports: () => datanodes.reports(), datanodes, administration },
       options: {
         clusterId,
         superuser: options.superuser,

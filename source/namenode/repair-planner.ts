@@ -1,12 +1,12 @@
 import type { Random } from '../base/random.js';
-import type { ReplicaLocation } from '../protocol/block.js';
+import type { Block, ReplicaLocation } from '../protocol/block.js';
 import type { ParamsOf } from '../protocol/method.js';
 import type { DatanodeProtocol } from '../protocol/datanode-protocol.js';
 import { blockStates, noBucket, replicaFlags, replicaHas, replicaNode } from './block-map.js';
 import type { BlockRedundancy } from './block-redundancy.js';
 import type { DatanodeDescriptor } from './datanode-descriptor.js';
 import { chooseTargets } from './placement.js';
-import { lastBucket } from './replication-queue.js';
+import { badlyPlacedBucket, lastBucket } from './replication-queue.js';
 import type { StrangeReplicas } from './strange-replicas.js';
 
 export interface RepairLimits {
@@ -47,6 +47,8 @@ export interface PendingCopy {
   readonly lengthBytes: number;
   readonly source: DatanodeDescriptor;
   readonly target: DatanodeDescriptor;
+  /** The balancer wants it: the block has enough replicas, and the source's is to go once this one has come. */
+  readonly isMove: boolean;
   deadlineMs: number;
   doneBytes: number;
   /** The source has the order. */
@@ -69,6 +71,9 @@ export class RepairPlanner {
   /** The last copy of a block that failed: the next try goes another way, if there is one. */
   readonly #failures = new Map<number, { source: DatanodeDescriptor; target: DatanodeDescriptor }>();
   #finishedBytes = 0;
+  #moveCount = 0;
+  /** Told when a copy of the balancer has ended: come, or failed. */
+  onMoveEnded: ((copy: PendingCopy, hasArrived: boolean) => void) | undefined;
 
   constructor(parts: { redundancy: BlockRedundancy; strangers: StrangeReplicas; random: Random; limits: RepairLimits }) {
     this.#redundancy = parts.redundancy;
@@ -79,6 +84,11 @@ export class RepairPlanner {
 
   get pendingCount(): number {
     return this.#pending.size;
+  }
+
+  /** Those of them that the balancer wants. */
+  get moveCount(): number {
+    return this.#moveCount;
   }
 
   get pending(): Iterable<PendingCopy> {
@@ -100,7 +110,7 @@ export class RepairPlanner {
 
   /** Orders what can be ordered now. */
   plan(nowMs: number): void {
-    const candidates = [...this.#redundancy.datanodes.nodes].filter((node) => node.state === 'live' && node.isReported && this.#hasRoom(node.incoming, 0));
+    const candidates = [...this.#redundancy.datanodes.nodes].filter((node) => node.state === 'live' && node.isInService && node.isReported && this.#hasRoom(node.incoming, 0));
     if (candidates.length === 0) return;
     const { queue } = this.#redundancy;
     const postponed: number[] = [];
@@ -121,7 +131,7 @@ export class RepairPlanner {
     const { map } = this.#redundancy;
     const isNeeded = ({ block }: { block: { blockId: number } }) => {
       const entry = map.find(block.blockId);
-      return entry >= 0 && map.bucket(entry) !== noBucket;
+      return entry >= 0 && (map.bucket(entry) !== noBucket || this.#pending.get(block.blockId)?.isMove === true);
     };
     const orders = source.copyOrders.filter(isNeeded);
     for (const { block } of source.copyOrders.filter((order) => !isNeeded(order))) this.forget(block.blockId);
@@ -137,6 +147,30 @@ export class RepairPlanner {
     this.#end(copy);
     this.#failures.delete(blockId);
     this.#finishedBytes += copy.lengthBytes;
+    if (copy.isMove) this.onMoveEnded?.(copy, true);
+  }
+
+  /** A copy of just this block is on its way. */
+  isPending(blockId: number): boolean {
+    return this.#pending.has(blockId);
+  }
+
+  /**
+   * Orders a copy of a block that has enough of them, for the balancer: false if it cannot be now. Repair comes first: a node gets no more
+   * than `streams` copies in all by this.
+   */
+  move(entry: number, source: DatanodeDescriptor, target: DatanodeDescriptor, streams: number, nowMs: number): boolean {
+    const { map } = this.#redundancy;
+    const block = map.block(entry);
+    if (this.#pending.has(block.blockId) || this.#pending.size >= this.#limits.copiesInTotal) return false;
+    if (source.outgoing.count >= streams || target.incoming.count >= streams || !this.#strangers.canReceive(target, block)) return false;
+    this.#start(block, source, target, true, nowMs);
+    return true;
+  }
+
+  /** Takes back what the balancer ordered and no source has begun. */
+  cancelMoves(): void {
+    for (const copy of [...this.#pending.values()]) if (copy.isMove && !copy.wasDelivered) this.#abandon(copy);
   }
 
   /**
@@ -179,7 +213,12 @@ export class RepairPlanner {
   forget(blockId: number): void {
     this.#failures.delete(blockId);
     const copy = this.#pending.get(blockId);
-    if (copy) this.#end(copy);
+    if (copy) this.#abandon(copy);
+  }
+
+  #abandon(copy: PendingCopy): void {
+    this.#end(copy);
+    if (copy.isMove) this.onMoveEnded?.(copy, false);
   }
 
   /** True if the block has its copy on the way now, or needs none. */
@@ -188,38 +227,50 @@ export class RepairPlanner {
     const block = map.block(entry);
     if (map.state(entry) !== blockStates.complete || this.#pending.has(block.blockId)) return true;
     const excluded = new Set<string>();
+    const existing: DatanodeDescriptor[] = [];
     const sources: { node: DatanodeDescriptor; replica: number }[] = [];
     for (let index = 0; index < map.replicaCount(entry); index++) {
       const replica = map.replica(entry, index);
       const node = datanodes.byNumber(replicaNode(replica));
       excluded.add(node.uuid);
-      if (node.state === 'live' && !replicaHas(replica, replicaFlags.corrupt | replicaFlags.deleting) && this.#hasRoom(node.outgoing, block.lengthBytes)) sources.push({ node, replica });
+      const isBad = replicaHas(replica, replicaFlags.corrupt | replicaFlags.deleting);
+      if (node.isAlive && node.isInService && !isBad) existing.push(node);
+      if (node.state === 'live' && !isBad && this.#hasRoom(node.outgoing, block.lengthBytes)) sources.push({ node, replica });
     }
     if (sources.length === 0) return false;
     const failure = this.#failures.get(block.blockId);
     const source = sources.sort((a, b) => rank(a, failure?.source) - rank(b, failure?.source))[0]!.node;
-    const target = this.#target(candidates, block, excluded, failure?.target);
+    const isElsewhere = map.bucket(entry) === badlyPlacedBucket;
+    const usable = isElsewhere ? candidates.filter(({ rackNumber }) => existing.every((node) => node.rackNumber !== rackNumber)) : candidates;
+    const target = this.#target(usable, { block, excluded, existing, failed: failure?.target });
     if (!target) return false;
+    this.#start(block, source, target, false, nowMs);
+    return true;
+  }
 
+  #start(block: Block, source: DatanodeDescriptor, target: DatanodeDescriptor, isMove: boolean, nowMs: number): void {
     source.outgoing.count++;
     source.outgoing.bytes += block.lengthBytes;
     target.incoming.count++;
     target.incoming.bytes += block.lengthBytes;
     const deadlineMs = nowMs + this.#limits.timeoutMs + Math.max(source.outgoing.bytes, target.incoming.bytes) / slowestBytesPerMs;
-    const copy: PendingCopy = { ...block, source, target, deadlineMs, doneBytes: 0, wasDelivered: false, wasMentioned: false };
+    const copy: PendingCopy = { ...block, source, target, isMove, deadlineMs, doneBytes: 0, wasDelivered: false, wasMentioned: false };
     this.#pending.set(block.blockId, copy);
+    if (isMove) this.#moveCount++;
     const copies = this.#bySource.get(source);
     if (copies) copies.add(copy);
     else this.#bySource.set(source, new Set([copy]));
     source.copyOrders.push({ kind: 'replicate', block, targets: [locationOf(target)], token: '' });
-    return true;
   }
 
-  #target(candidates: readonly DatanodeDescriptor[], block: { blockId: number; generationStamp: number; lengthBytes: number }, excluded: Set<string>, failed: DatanodeDescriptor | undefined): DatanodeDescriptor | undefined {
+  #target(
+    candidates: readonly DatanodeDescriptor[],
+    { block, excluded, existing, failed }: { block: Block; excluded: ReadonlySet<string>; existing: readonly DatanodeDescriptor[]; failed: DatanodeDescriptor | undefined },
+  ): DatanodeDescriptor | undefined {
     const choose = (avoided: ReadonlySet<string>) => {
       const out = new Set(avoided);
       for (;;) {
-        const [target] = chooseTargets(candidates, { count: 1, blockSizeBytes: block.lengthBytes, excluded: out }, this.#random);
+        const [target] = chooseTargets(candidates, { count: 1, blockSizeBytes: block.lengthBytes, excluded: out, existing }, this.#random);
         if (!target || (this.#hasRoom(target.incoming, block.lengthBytes) && this.#strangers.canReceive(target, block))) return target;
         out.add(target.uuid);
       }
@@ -233,6 +284,7 @@ export class RepairPlanner {
 
   #fail(copy: PendingCopy): void {
     this.#end(copy);
+    if (copy.isMove) return this.onMoveEnded?.(copy, false);
     this.#failures.delete(copy.blockId);
     this.#failures.set(copy.blockId, { source: copy.source, target: copy.target });
     if (this.#failures.size > maxFailures) this.#failures.delete(this.#failures.keys().next().value!);
@@ -242,6 +294,7 @@ export class RepairPlanner {
 
   #end(copy: PendingCopy): void {
     this.#pending.delete(copy.blockId);
+    if (copy.isMove) this.#moveCount--;
     const copies = this.#bySource.get(copy.source)!;
     copies.delete(copy);
     if (copies.size === 0) this.#bySource.delete(copy.source);
@@ -254,9 +307,9 @@ export class RepairPlanner {
   }
 }
 
-/** The lower the better: nobody doubts it, its node confirmed it, it did not just fail, it has the least to send. */
+/** The lower the better: nobody doubts it, it did not just fail, its node is not expected to be away, and confirmed it, it has the least to send. */
 function rank({ node, replica }: { node: DatanodeDescriptor; replica: number }, failed: DatanodeDescriptor | undefined): number {
-  const doubts = (replicaHas(replica, replicaFlags.suspect) ? 4 : 0) + (node === failed ? 2 : 0) + (replicaHas(replica, replicaFlags.unconfirmed) ? 1 : 0);
+  const doubts = (replicaHas(replica, replicaFlags.suspect) ? 8 : 0) + (node === failed ? 4 : 0) + (node.adminState === 'decommissioned' || node.adminState === 'in-maintenance' ? 2 : 0) + (replicaHas(replica, replicaFlags.unconfirmed) ? 1 : 0);
   return doubts * 1_000_000 + node.outgoing.count;
 }
 

@@ -10,9 +10,18 @@ import type { DatanodeDescriptor } from './datanode-descriptor.js';
  */
 export class ReplicaTrimmer {
   readonly #redundancy: BlockRedundancy;
+  /** Blocks that got a replica elsewhere so that this node may lose its own: see `preferFrom`. */
+  readonly #preferred = new Map<number, DatanodeDescriptor>();
 
   constructor(redundancy: BlockRedundancy) {
     this.#redundancy = redundancy;
+  }
+
+  /** If the block now has too many replicas, the one of `node` is to go rather than another. Nothing goes that would not go without this. */
+  preferFrom(blockId: number, node: DatanodeDescriptor): void {
+    this.#preferred.delete(blockId);
+    this.#preferred.set(blockId, node);
+    if (this.#preferred.size > maxPreferred) this.#preferred.delete(this.#preferred.keys().next().value!);
   }
 
   /** Looks at up to `limit` blocks that may have something to delete; those where it is too early stay in the queue. */
@@ -32,7 +41,7 @@ export class ReplicaTrimmer {
    */
   isEnoughToDeleteBad(entry: number, badCount: number): boolean {
     const { map, datanodes } = this.#redundancy;
-    const enough = Math.max(1, Math.min(map.replication(entry), 2, datanodes.countWith('live') - badCount));
+    const enough = Math.max(1, Math.min(map.replication(entry), 2, datanodes.countInService() - badCount));
     return this.#redundancy.count(entry).solid >= enough;
   }
 
@@ -71,8 +80,10 @@ export class ReplicaTrimmer {
     const excessCount = counts.solid - wanted;
     if (excessCount > 0) {
       const nodeOf = (replica: number) => datanodes.byNumber(replicaNode(replica));
-      const solid = this.#replicasWhere(entry, isSolid).sort((a, b) => byNeed(nodeOf(a), nodeOf(b)));
-      this.#order(entry, solid.slice(0, excessCount));
+      const solid = this.#replicasWhere(entry, isSolid).map((replica) => ({ replica, node: nodeOf(replica) }));
+      const doomed = chooseExcess(solid, excessCount, this.#preferred.get(map.blockId(entry)));
+      this.#preferred.delete(map.blockId(entry));
+      this.#order(entry, doomed.map(({ replica }) => replica));
     }
     return counts.corrupt === 0 && counts.good - Math.max(0, excessCount) <= wanted;
   }
@@ -96,6 +107,24 @@ export class ReplicaTrimmer {
     }
     this.#redundancy.recheck(entry);
   }
+}
+
+/** Moves of the balancer that wait for their last step. */
+const maxPreferred = 100_000;
+
+/**
+ * Which `count` of the replicas are too many (Hadoop: BlockPlacementPolicyDefault.chooseReplicasToDelete): first of racks that have more than
+ * one, so that no rack loses its last one while another has two; then `preferred`; then where room is needed most.
+ */
+export function chooseExcess<R extends { node: DatanodeDescriptor }>(replicas: readonly R[], count: number, preferred: DatanodeDescriptor | undefined): R[] {
+  const left = [...replicas].sort((a, b) => Number(b.node === preferred) - Number(a.node === preferred) || byNeed(a.node, b.node));
+  const doomed: R[] = [];
+  while (doomed.length < count && left.length > 1) {
+    const isShared = ({ node }: R) => left.some((other) => other.node !== node && other.node.rackNumber === node.rackNumber);
+    const index = Math.max(0, left.findIndex(isShared));
+    doomed.push(...left.splice(index, 1));
+  }
+  return doomed;
 }
 
 /**

@@ -8,14 +8,26 @@ import { NumberQueue } from './number-queue.js';
  * (its queue bit says so), and may have moved on to another bucket meanwhile: `take` skips such.
  *
  *   bucket 0         no good replica: missing. Never queued: there is nothing to copy.
- *   bucket 1..6      so many good ones (6: or more), and fewer than wanted
- *   noBucket         enough
+ *   bucket 1..6      so many readable ones (6: or more), and fewer than wanted on nodes that are to stay
+ *   bucket 7         enough, but all on one rack while there are more
+ *   noBucket         in order
  *
- * Queue bit 7 is for blocks with too many replicas or with rotten ones, of which something may be deleted.
+ * A bucket's queue bit is its own, but that of bucket 7, which is bit 0. Bit 7 is for blocks with too many replicas or with rotten
+ * ones, of which something may be deleted.
  */
 export const missingBucket = 0;
-export const lastBucket = 6;
+const lastUnderBucket = 6;
+export const badlyPlacedBucket = 7;
+export const lastBucket = badlyPlacedBucket;
 const excessBit = 7;
+
+/** The bucket of a block that has so many readable replicas, and needs more. */
+export function bucketOf(readableCount: number): number {
+  return Math.min(readableCount, lastUnderBucket);
+}
+
+const bitOf = (bucket: number): number => (bucket === badlyPlacedBucket ? 1 : 1 << bucket);
+const isUnderReplicated = (bucket: number): boolean => bucket > missingBucket && bucket <= lastUnderBucket;
 
 export class ReplicationQueue {
   readonly #map: BlockMap;
@@ -43,8 +55,13 @@ export class ReplicationQueue {
   /** Blocks with a good replica, but fewer than wanted. */
   get underReplicatedCount(): number {
     let count = 0;
-    for (let bucket = 1; bucket <= lastBucket; bucket++) count += this.#counts[bucket]!;
+    for (let bucket = 1; bucket <= lastUnderBucket; bucket++) count += this.#counts[bucket]!;
     return count;
+  }
+
+  /** Blocks with enough replicas, all of them on one rack while there are more. */
+  get badlyPlacedCount(): number {
+    return this.#counts[badlyPlacedBucket]!;
   }
 
   get highestPriorityCount(): number {
@@ -72,11 +89,11 @@ export class ReplicationQueue {
       this.#uncount(entry, before);
       this.#map.setBucket(entry, bucket);
       this.#count(entry, bucket);
-      const wasUnder = before !== noBucket && before !== missingBucket;
-      const isUnder = bucket !== noBucket && bucket !== missingBucket;
+      const wasUnder = isUnderReplicated(before);
+      const isUnder = isUnderReplicated(bucket);
       if (!wasUnder && isUnder) this.#enteredCount++;
       if (wasUnder && !isUnder) {
-        if (bucket === noBucket) this.#leftCount++;
+        if (bucket !== missingBucket) this.#leftCount++;
         else this.#enteredCount--;
       }
     }
@@ -88,7 +105,7 @@ export class ReplicationQueue {
     const before = this.#map.bucket(entry);
     this.#uncount(entry, before);
     this.#map.setBucket(entry, noBucket);
-    if (before !== noBucket && before !== missingBucket) this.#enteredCount--;
+    if (isUnderReplicated(before)) this.#enteredCount--;
   }
 
   /** Puts a block into the queue of its bucket, unless it stands there. */
@@ -96,8 +113,8 @@ export class ReplicationQueue {
     const bucket = this.#map.bucket(entry);
     if (bucket === noBucket || bucket === missingBucket) return;
     const bits = this.#map.queueBits(entry);
-    if (bits & (1 << bucket)) return;
-    this.#map.setQueueBits(entry, bits | (1 << bucket));
+    if (bits & bitOf(bucket)) return;
+    this.#map.setQueueBits(entry, bits | bitOf(bucket));
     this.#queues[bucket]!.push(entry);
   }
 
@@ -118,7 +135,7 @@ export class ReplicationQueue {
     for (;;) {
       const entry = this.#queues[bucket]!.shift();
       if (entry === undefined) return undefined;
-      this.#map.setQueueBits(entry, this.#map.queueBits(entry) & ~(1 << bucket));
+      this.#map.setQueueBits(entry, this.#map.queueBits(entry) & ~bitOf(bucket));
       if (this.#map.bucket(entry) === bucket) return entry;
     }
   }

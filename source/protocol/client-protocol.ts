@@ -177,6 +177,21 @@ export const clientProtocol = {
   ),
   'cluster.getDatanodes': query('Every data node that ever registered', Type.Object({}, strict), Type.Array(datanodeReportSchema)),
   'cluster.getHealth': query('What the live panel shows', Type.Object({}, strict), clusterHealthSchema),
+  'cluster.setNodeState': mutation(
+    'What is wanted of a data node, durably: to be emptied, to go away for a while, or to be as any other. Needs the superuser; answers at once, with how it stands',
+    Type.Object(
+      {
+        /** dn2, or host:port */
+        node: Type.String({ minLength: 1, maxLength: 300 }),
+        state: Type.Union([Type.Literal('normal'), Type.Literal('decommissioned'), Type.Literal('in-maintenance')]),
+        /** Of a maintenance: until it ends by itself. Without it, when `normal` is asked for. */
+        durationMs: Type.Optional(Type.Integer({ minimum: 1, maximum: 10 * 365 * 86_400_000 })),
+        callId,
+      },
+      strict,
+    ),
+    datanodeReportSchema,
+  ),
   'cluster.setSafeMode': mutation(
     'Asks for or changes safe mode; changing it needs the superuser',
     Type.Object({ action: Type.Union([Type.Literal('get'), Type.Literal('enter'), Type.Literal('leave'), Type.Literal('forceExit')]) }, strict),

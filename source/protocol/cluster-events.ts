@@ -4,6 +4,14 @@ import { byteCountSchema, timeSchema } from './schemas.js';
 const strict = { additionalProperties: false } as const;
 const rate = Type.Number({ minimum: 0 });
 
+/**
+ * What its administrator wants of a data node, and how far that is (Hadoop: DatanodeInfo.AdminStates). It serves reads in every one.
+ *   decommissioning: its blocks are being copied elsewhere; decommissioned: it is not needed any more.
+ *   entering-maintenance: its blocks are being made safe without it; in-maintenance: it may go away for a while.
+ */
+export const adminStateSchema = Type.Union([Type.Literal('normal'), Type.Literal('decommissioning'), Type.Literal('decommissioned'), Type.Literal('entering-maintenance'), Type.Literal('in-maintenance')]);
+export type AdminState = Static<typeof adminStateSchema>;
+
 /** A data node as the name node sees it now. */
 export const datanodeReportSchema = Type.Object(
   {
@@ -14,6 +22,13 @@ export const datanodeReportSchema = Type.Object(
     address: Type.String(),
     rack: Type.String(),
     state: Type.Union([Type.Literal('live'), Type.Literal('stale'), Type.Literal('dead')]),
+    adminState: adminStateSchema,
+    /** What it waits for, in words for a person; '' for nothing. */
+    adminNote: Type.String(),
+    /** Blocks that must be copied before it is decommissioned, or in maintenance. */
+    adminPendingBlocks: byteCountSchema,
+    /** Until its maintenance ends by itself; null: never, or it is in none. */
+    maintenanceRemainingMs: Type.Union([byteCountSchema, Type.Null()]),
     capacityBytes: byteCountSchema,
     usedBytes: byteCountSchema,
     nonDfsUsedBytes: byteCountSchema,
@@ -64,6 +79,8 @@ export const clusterHealthSchema = Type.Object(
         missingWithReplicationOne: byteCountSchema,
         /** Blocks with at least one rotten replica. */
         corrupt: byteCountSchema,
+        /** With enough copies, all on one rack while there are more. */
+        badlyPlaced: byteCountSchema,
         /** Under-replicated with one good copy left. */
         highestPriority: byteCountSchema,
         pendingReplication: byteCountSchema,
@@ -87,7 +104,20 @@ export interface ClusterEvent {
   id: number;
   timeMs: number;
   level: 'info' | 'warn' | 'error';
-  kind: 'node-registered' | 'node-stale' | 'node-dead' | 'node-live' | 'safe-mode' | 'repair-started' | 'repair-finished' | 'storage-failed' | 'replica-corrupt' | 'block-missing' | 'name-node-started';
+  kind:
+    | 'node-registered'
+    | 'node-stale'
+    | 'node-dead'
+    | 'node-live'
+    | 'node-administration'
+    | 'safe-mode'
+    | 'repair-started'
+    | 'repair-finished'
+    | 'balancer'
+    | 'storage-failed'
+    | 'replica-corrupt'
+    | 'block-missing'
+    | 'name-node-started';
   /** dn1, where the event is about a node. */
   node?: string;
   message: string;

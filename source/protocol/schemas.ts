@@ -43,6 +43,8 @@ export const replicaLocationSchema = Type.Object(
     address: Type.String(),
     rack: Type.String(),
     state: Type.Union([Type.Literal('live'), Type.Literal('stale'), Type.Literal('dead')]),
+    /** Left out while it is `normal`: see adminStateSchema. */
+    adminState: Type.Optional(Type.Union([Type.Literal('decommissioning'), Type.Literal('decommissioned'), Type.Literal('entering-maintenance'), Type.Literal('in-maintenance')])),
     /** Set by calls that ask for all replicas (fsck): known to be rotten. */
     isCorrupt: Type.Optional(Type.Boolean()),
   },

@@ -78,7 +78,7 @@ export class NamespaceHarness {
       groups: { groupsOf: (user) => groupsOfUsers[user] ?? [] },
       clock: this.clock,
       logger: silentLogger,
-      cluster: { health: () => Promise.reject(new Error('no cluster here')) as never, reports: () => [] },
+      cluster: { health: () => Promise.reject(new Error('no cluster here')) as never, reports: () => [], datanodes: { findByName: () => undefined }, administration: { setWish() {} } },
       options: {
         clusterId: this.clusterId,
         superuser: 'hdfs',

@@ -109,12 +109,20 @@ export function nodeLines(state: ShellState, columns: number, maxRows: number, g
 function nodeCell(node: DatanodeReport, state: ShellState, nameColumns: number, glyphs: Glyphs): StyledLine {
   const name = escapeControls(node.name);
   const head = [segment(' '), segment(nodeGlyph(node, glyphs), nodeStyle(node)), segment(` ${truncateText(name, nameColumns, glyphs.ellipsis).padEnd(nameColumns)} `)];
-  if (node.state !== 'live') return [...head, segment(`${node.state.toUpperCase()} ${formatClock(node.sinceHeartbeatMs)}`, nodeStyle(node))];
+  const word = adminWord(node);
+  if (node.state !== 'live') return [...head, segment(`${word === '' ? node.state.toUpperCase() : `${word},`} ${formatClock(node.sinceHeartbeatMs)}`, nodeStyle(node))];
   const fraction = node.capacityBytes === 0 ? 0 : node.usedBytes / node.capacityBytes;
   const bar = formatBar(fraction, nodeBarColumns, glyphs);
   const trend = state.usage.get(node.name)?.direction ?? 'same';
   const arrow = trend === 'up' ? segment(glyphs.up, 'warning') : trend === 'down' ? segment(glyphs.down, 'good') : segment(' ');
-  return [...head, segment(bar.full, 'accent'), segment(bar.empty, 'dim'), segment(` ${formatUsage(fraction).padStart(3)}`), arrow, activity(node)];
+  return [...head, segment(bar.full, 'accent'), segment(bar.empty, 'dim'), segment(` ${formatUsage(fraction).padStart(3)}`), arrow, word === '' ? activity(node) : segment(` ${word}`, 'warning')];
+}
+
+/** What its administrator wants of it, in a word; '' for nothing. */
+function adminWord({ adminState, adminPendingBlocks }: DatanodeReport): string {
+  if (adminState === 'decommissioning') return adminPendingBlocks > 0 ? `emptying ${adminPendingBlocks}` : 'emptying';
+  if (adminState === 'decommissioned') return 'decommissioned';
+  return adminState === 'normal' ? '' : 'maintenance';
 }
 
 /** Rates below this are noise of heartbeats: a node that does nothing is idle. */
@@ -135,6 +143,7 @@ function nodeGlyph({ state }: DatanodeReport, glyphs: Glyphs): string {
   return state === 'live' ? glyphs.live : state === 'stale' ? glyphs.stale : glyphs.dead;
 }
 
-function nodeStyle({ state }: DatanodeReport): StyleName {
+function nodeStyle({ state, adminState }: DatanodeReport): StyleName {
+  if (state === 'dead' && (adminState === 'in-maintenance' || adminState === 'decommissioned')) return 'warning';
   return state === 'live' ? 'good' : state === 'stale' ? 'warning' : 'bad';
 }

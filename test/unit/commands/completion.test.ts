@@ -15,6 +15,7 @@ const sources: CompletionSources = {
   listRemote: (path) => iterate(remote[path]),
   listLocal: (path) => iterate(local[path]),
   nodeNames: async () => ['nn', 'dn1', 'dn2'],
+  datanodeNames: async () => ['dn1', 'dn2', 'dn10'],
 };
 
 function file(name: string): ListedName {
