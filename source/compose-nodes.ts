@@ -122,7 +122,7 @@ export async function startDataNode(options: NodeOptions & { port: number }): Pr
       identity,
       host,
       port,
-      options: { softwareVersion: options.softwareVersion, maxReplicationStreams: config.maxReplicationStreams },
+      options: { softwareVersion: options.softwareVersion, maxReplicationStreams: config.maxReplicationStreams, scanPeriodMs: config.scanPeriodMs, scanBytesPerSecond: config.scanBytesPerSecond },
     });
     closing.add(() => dataNode.close());
     const listener = await listen({

@@ -95,6 +95,7 @@ function datanodeLines(datanode: DatanodeReport): string[] {
     lastHeartbeatTimeMs,
     lastBlockReportTimeMs,
     blockCount,
+    failedVolumes = [],
     name,
     rack,
     adminState,
@@ -119,6 +120,7 @@ function datanodeLines(datanode: DatanodeReport): string[] {
     `Last contact: ${reportTime(lastHeartbeatTimeMs)}`,
     `Last Block Report: ${lastBlockReportTimeMs === 0 ? 'Never' : reportTime(lastBlockReportTimeMs)}`,
     `Num of Blocks: ${blockCount}`,
+    ...(failedVolumes.length > 0 ? [`Failed Volumes (${failedVolumes.length}):`, ...failedVolumes.map(({ directory, reason }) => `\t${escapeControls(directory)}: ${escapeControls(reason)}`)] : []),
     '',
     '',
   ];

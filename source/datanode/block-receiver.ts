@@ -131,11 +131,12 @@ export class BlockReceiver {
   }
 
   async #openWriter(): Promise<ReplicaWriter> {
-    const { stage, block, storageId, chunkBytes, isDurable, isFinal, keepBytes, previousGenerationStamp } = this.#request;
+    const { stage, block, chunkBytes, isDurable, isFinal, keepBytes, previousGenerationStamp } = this.#request;
     const { store } = this.#node;
     if (stage === 'recover') return store.recover({ ...block, previousGenerationStamp, keepBytes, isDurable });
     try {
-      return await store.create({ ...block, storageId, chunkBytes, isDurable, isTemporary: stage === 'transfer' && isFinal, isCopy: stage === 'transfer' });
+      // Which disk is this node's own affair, as in HDFS: it knows its room and its failures at this moment; the name node hears where it is.
+      return await store.create({ ...block, storageId: '', chunkBytes, isDurable, isTemporary: stage === 'transfer' && isFinal, isCopy: stage === 'transfer' });
     } catch (error) {
       // A copy of what is here already: the name node did not know, and is told.
       const existing = store.getReplica(block.blockId);
@@ -266,7 +267,7 @@ export class BlockReceiver {
       while (this.#pending.length === 0 && !this.#isOver) await this.#woken();
       const packet = this.#pending[0];
       if (!packet || (this.#isOver && !this.#isRevoked && this.#channel.isDestroyed)) return false;
-      const status = this.#isRevoked ? 'stale' : await packet.own;
+      const status = this.#isRevoked ? 'stale' : await this.#ownStatus(packet);
       const own: AckEntry = { status, receivedBytes: packet.endBytes, durableBytes: this.#writer.durableBytes };
       const others = status === 'ok' && this.#downstream ? await this.#readAck(this.#downstream, packet) : [];
       const isGood = status === 'ok' && others.every((entry) => entry.status === 'ok');
@@ -278,6 +279,23 @@ export class BlockReceiver {
       if (packet.isLast) return true;
       this.#pending.shift();
       this.#wakeAll();
+    }
+  }
+
+  /** A disk that takes too long counts as one that failed: the pipeline goes on without it, and what it still does is of no use to anybody. */
+  async #ownStatus(packet: PendingPacket): Promise<AckStatus> {
+    const { clock, diskTimeoutMs } = this.#node;
+    let timer: Timer | undefined;
+    const late = new Promise<AckStatus>((resolve) => {
+      timer = clock.setTimer(() => {
+        this.#log('left out', new InputOutputError(`its disk did not take a packet within ${diskTimeoutMs / 1000} s`));
+        resolve('error');
+      }, diskTimeoutMs, { background: true });
+    });
+    try {
+      return await Promise.race([packet.own, late]);
+    } finally {
+      timer?.cancel();
     }
   }
 

@@ -4,7 +4,13 @@ import type { NodeCounters } from './node-counters.js';
 /** A data node's numbers for /metrics. */
 export function nodeMetrics(
   counters: NodeCounters,
-  state: { packetMemoryBytes: number; pendingNotices: number; isRegistered: boolean },
+  state: {
+    packetMemoryBytes: number;
+    pendingNotices: number;
+    isRegistered: boolean;
+    failedVolumeCount: number;
+    scans: readonly { storageId: string; checkedCount: number }[];
+  },
 ): MetricSample[] {
   const counter = (name: string, help: string, value: number): MetricSample => ({ name, help, type: 'counter', value });
   const gauge = (name: string, help: string, value: number, labels?: Record<string, string>): MetricSample => ({
@@ -26,6 +32,12 @@ export function nodeMetrics(
     counter('dfsh_datanode_checksum_failures_total', 'Packets and replicas that differed from their checksums.', counters.checksumFailures),
     counter('dfsh_datanode_replicas_quarantined_total', 'Rotten replicas put aside.', counters.replicasQuarantined),
     counter('dfsh_datanode_replicas_deleted_total', 'Replicas deleted by order of the name node.', counters.replicasDeleted),
+    counter('dfsh_datanode_scanned_replicas_total', 'Replicas read by the scanner.', counters.replicasScanned),
+    counter('dfsh_datanode_scanned_bytes_total', 'Bytes read by the scanner.', counters.scannedBytes),
+    counter('dfsh_datanode_scan_findings_total', 'Rotten replicas that the scanner found.', counters.scanFindings),
+    counter('dfsh_datanode_scan_passes_total', 'Passes over all replicas of a storage.', counters.scanPasses),
+    ...state.scans.map(({ storageId, checkedCount }) => gauge('dfsh_datanode_scan_checked_replicas', 'Replicas read in the present pass.', checkedCount, { storage: storageId })),
+    gauge('dfsh_datanode_failed_volumes', 'Storage directories that are out of use.', state.failedVolumeCount),
     gauge('dfsh_datanode_operations', operations, counters.activeWrites, { kind: 'write' }),
     gauge('dfsh_datanode_operations', operations, counters.activeReads, { kind: 'read' }),
     gauge('dfsh_datanode_operations', operations, counters.activeCopies, { kind: 'copy' }),

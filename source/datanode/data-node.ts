@@ -13,6 +13,7 @@ import { Permits } from '../storage/permits.js';
 import type { MetricSample } from '../transport/metrics.js';
 import { BlockReceiver } from './block-receiver.js';
 import { parseRead, parseTransfer, parseWrite } from './block-requests.js';
+import { BlockScanner } from './block-scanner.js';
 import { BlockSender } from './block-sender.js';
 import { refusal } from './channel-operation.js';
 import { CommandExecutor } from './command-executor.js';
@@ -39,8 +40,14 @@ export interface DataNodeSettings {
   /** How long the next node of a pipeline may take, and how much longer for each one behind it. */
   downstreamTimeoutMs: number;
   hopTimeoutMs: number;
+  /** How long the own disk may take for a packet: less than `downstreamTimeoutMs`, and than a client's patience. */
+  diskTimeoutMs: number;
   /** How long a replica being written is kept without a writer, counting only time in which the name node could be asked about it. */
   abandonedReplicaLifetimeMs: number;
+  /** In which every replica is read and checked once; 0: never. */
+  scanPeriodMs: number;
+  /** Of each disk. */
+  scanBytesPerSecond: number;
 }
 
 const defaults: DataNodeSettings = {
@@ -51,7 +58,10 @@ const defaults: DataNodeSettings = {
   callTimeoutMs: 10_000,
   downstreamTimeoutMs: 30_000,
   hopTimeoutMs: 5000,
+  diskTimeoutMs: 20_000,
   abandonedReplicaLifetimeMs: 24 * 3600 * 1000,
+  scanPeriodMs: 0,
+  scanBytesPerSecond: 1024 * 1024,
 };
 
 export interface DataNodeOptions {
@@ -138,6 +148,7 @@ export class DataNode {
       buffers: new PacketBuffers(),
       downstreamTimeoutMs: this.#settings.downstreamTimeoutMs,
       hopTimeoutMs: this.#settings.hopTimeoutMs,
+      diskTimeoutMs: this.#settings.diskTimeoutMs,
       onReceived: (block, storageId) => outbox.add({ kind: 'received', storageId, block }),
       onSuspect: (block) => this.#check.request(block, { isOrdered: false }),
     };
@@ -152,10 +163,14 @@ export class DataNode {
   static async open(options: DataNodeOptions): Promise<DataNode> {
     const node = new DataNode(options);
     node.#storageIds = (await options.store.readStorages()).map((storage) => storage.storageId);
+    const { store, clock, logger } = options;
+    const { scanPeriodMs: periodMs, scanBytesPerSecond: bytesPerSecond } = node.#settings;
+    node.#scanner = new BlockScanner(node.#storageIds, { store, clock, logger, counters: node.#counters, check: node.#check, periodMs, bytesPerSecond });
     return node;
   }
 
   #storageIds: string[] = [];
+  #scanner!: BlockScanner;
 
   /** Resolves when the node can serve no more: to the refusal by the name node that says why; after `close` to nothing. */
   get ended(): Promise<Error | undefined> {
@@ -170,6 +185,7 @@ export class DataNode {
   start(address?: { host: string; port: number }): void {
     if (address) this.#address = address;
     this.#link.start();
+    this.#scanner.start();
     this.#stopSweep ??= repeat(
       this.#options.clock,
       () => sweepIntervalMs,
@@ -239,6 +255,8 @@ export class DataNode {
       packetMemoryBytes: this.#node.budget.usedBytes,
       pendingNotices: this.#link.outbox.size,
       isRegistered: this.isRegistered,
+      failedVolumeCount: this.#options.store.failedVolumes.length,
+      scans: this.#scanner.progress,
     });
   }
 
@@ -252,6 +270,7 @@ export class DataNode {
     for (const operation of this.#operations.keys()) operation.destroy();
     for (const channel of this.#channels) channel.destroy();
     await this.#executor.close();
+    await this.#scanner.close();
     await this.#check.close();
     await Promise.allSettled(this.#operations.values());
     await this.#link.close();
@@ -272,6 +291,8 @@ export class DataNode {
         upTimeMs: Math.floor(clock.monotonicMs() - this.#startedMs),
         isRegistered: this.isRegistered,
         storages: await store.readStorages(),
+        failedVolumes: store.failedVolumes,
+        scans: this.#scanner.progress,
       }),
       'replica.getInfo': ({ blockId }) => store.getReplica(blockId) ?? null,
       'replica.getChecksum': async ({ block, bytesPerCrc }) => {

@@ -19,6 +19,8 @@ export interface NodeContext {
   /** How long the next node of a pipeline may take for an answer; each one behind it adds `hopTimeoutMs`, so that the nearest one to a failure speaks first. */
   readonly downstreamTimeoutMs: number;
   readonly hopTimeoutMs: number;
+  /** How long an own disk may take for a packet, or for the end of a block: less than a node before this one waits. */
+  readonly diskTimeoutMs: number;
   /** A replica was finalized here. */
   onReceived(block: Block, storageId: string): void;
   /** Something speaks against a replica: it is to be checked, and put aside if it is rotten. */

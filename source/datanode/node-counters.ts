@@ -12,6 +12,10 @@ export class NodeCounters {
   checksumFailures = 0;
   replicasQuarantined = 0;
   replicasDeleted = 0;
+  replicasScanned = 0;
+  scannedBytes = 0;
+  scanFindings = 0;
+  scanPasses = 0;
   /** Block operations in progress. */
   activeWrites = 0;
   activeReads = 0;

@@ -76,10 +76,16 @@ export class ReplicaCheck {
       this.#logger.info(`${blockName(block)} was called in question and passes its checksums`);
       if (isOrdered) this.#outbox.add({ kind: 'intact', storageId, block });
     } else if (verdict.outcome === 'rotten') {
-      this.#counters.checksumFailures++;
-      if (!(await this.#store.quarantine(block, verdict.reason))) return;
-      this.#counters.replicasQuarantined++;
-      this.#outbox.add({ kind: 'corrupt', storageId, block, isQuarantined: true, reason: verdict.reason });
+      await this.putAside(block, storageId, verdict.reason);
     }
+  }
+
+  /** Quarantines what was found rotten, and reports it. False if it is not there any more. */
+  async putAside(block: Block, storageId: string, reason: string): Promise<boolean> {
+    this.#counters.checksumFailures++;
+    if (!(await this.#store.quarantine(block, reason))) return false;
+    this.#counters.replicasQuarantined++;
+    this.#outbox.add({ kind: 'corrupt', storageId, block, isQuarantined: true, reason });
+    return true;
   }
 }

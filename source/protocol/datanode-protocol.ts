@@ -1,6 +1,6 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { mutation, query } from './method.js';
-import { blockSchema, blockIdSchema, byteCountSchema, generationStampSchema, replicaLocationSchema } from './schemas.js';
+import { blockSchema, blockIdSchema, byteCountSchema, generationStampSchema, replicaLocationSchema, timeSchema } from './schemas.js';
 
 const strict = { additionalProperties: false } as const;
 const uuid = Type.String({ minLength: 1, maxLength: 64 });
@@ -161,6 +161,24 @@ export const datanodeServiceProtocol = {
         upTimeMs: byteCountSchema,
         isRegistered: Type.Boolean(),
         storages: Type.Array(storageReportSchema),
+        failedVolumes,
+        /** How far the scanner is in its present pass, or was in the last one. */
+        scans: Type.Optional(
+          Type.Array(
+            Type.Object(
+              {
+                storageId: uuid,
+                startedMs: timeSchema,
+                lastBlockId: byteCountSchema,
+                isFinished: Type.Boolean(),
+                checkedCount: byteCountSchema,
+                checkedBytes: byteCountSchema,
+                rottenCount: byteCountSchema,
+              },
+              strict,
+            ),
+          ),
+        ),
       },
       strict,
     ),

@@ -1,5 +1,6 @@
 import type { Block } from '../protocol/block.js';
 import type { FailedVolume, StorageReport } from '../protocol/datanode-protocol.js';
+import type { ScanCursor } from './scan-cursor.js';
 
 /**
  * The replicas of one data node. Any number of blocks may be read and written at once.
@@ -55,8 +56,8 @@ export interface BlockStore {
   openReader(block: Pick<Block, 'blockId' | 'generationStamp'>): Promise<ReplicaReader>;
   /** What is known without reading the disk; undefined if there is nothing. The newest where there are two. */
   getReplica(blockId: number): ReplicaStatus | undefined;
-  /** Finalized replicas of a storage in rising order of block id. What comes or goes meanwhile is seen or not. */
-  finalizedReplicas(storageId: string): Iterable<Block>;
+  /** Finalized replicas of a storage in rising order of block id, above `afterBlockId` if that is given. What comes or goes meanwhile is seen or not. */
+  finalizedReplicas(storageId: string, afterBlockId?: number): Iterable<Block>;
   /** Replicas being written that have no writer: of writers that died, or of before a restart. */
   abandonedReplicas(): Iterable<Block>;
   /** Replicas that were put aside as rotten, of blocks of which there is nothing better here. */
@@ -70,8 +71,12 @@ export interface BlockStore {
   invalidate(
     block: Pick<Block, 'blockId' | 'generationStamp'>,
   ): Promise<{ outcome: 'removed'; storageId: string } | { outcome: 'absent' | 'newer' }>;
-  /** Reads a finalized replica wholly and compares it with its checksums. Changes nothing. */
-  verify(block: Pick<Block, 'blockId' | 'generationStamp'>, signal?: AbortSignal): Promise<VerifyOutcome>;
+  /** Reads a finalized replica wholly and compares it with its checksums. Changes nothing. `pace` is awaited after each so many bytes. */
+  verify(block: Pick<Block, 'blockId' | 'generationStamp'>, signal?: AbortSignal, pace?: Pace): Promise<VerifyOutcome>;
+  /** How far the scan of a storage had come; undefined if that is not known. */
+  readScanCursor(storageId: string): Promise<ScanCursor | undefined>;
+  /** When it resolves, a power cut cannot undo it. */
+  writeScanCursor(storageId: string, cursor: ScanCursor): Promise<void>;
   /** Puts a finalized replica of this generation aside: its bytes are kept and never served again. False if there is none. */
   quarantine(block: Pick<Block, 'blockId' | 'generationStamp'>, reason: string): Promise<boolean>;
   readStorages(): Promise<StorageReport[]>;
@@ -185,5 +190,7 @@ export interface ReplicaReader {
   read(range: { offsetBytes: number; data: Uint8Array; checksums: Buffer }): Promise<void>;
   close(): Promise<void>;
 }
+
+export type Pace = (bytes: number) => Promise<void>;
 
 export type VerifyOutcome = { outcome: 'intact' } | { outcome: 'absent' } | { outcome: 'rotten'; reason: string };

@@ -12,6 +12,7 @@ import {
 import type {
   BlockStore,
   CreateReplica,
+  Pace,
   RecoverableReplica,
   RecoverReplica,
   ReplicaStatus,
@@ -30,6 +31,7 @@ import type { FinalizedReplica } from './replica-index.js';
 import { type Generation, replicaNotFound, ReplicaMap } from './replica-map.js';
 import { checkSynced, ReplicaRecoveries } from './replica-recoveries.js';
 import { takeOver } from './replica-takeover.js';
+import { readScanCursor, type ScanCursor, writeScanCursor } from './scan-cursor.js';
 import { storageError } from './storage-error.js';
 import { VolumeSet } from './volume-set.js';
 
@@ -57,6 +59,7 @@ export interface LocalBlockStoreOptions {
  * waiting is in memory. Order on the disk is such that a crash at any point leaves what the next start understands (volume-scan.ts).
  */
 export class LocalBlockStore implements BlockStore, WriterHost {
+  readonly #logger: Logger;
   readonly #volumes: VolumeSet;
   readonly #replicas: ReplicaMap;
   readonly #locks = new KeyedLock<number>();
@@ -69,6 +72,7 @@ export class LocalBlockStore implements BlockStore, WriterHost {
   #isClosed = false;
 
   private constructor(options: LocalBlockStoreOptions, volumes: VolumeSet) {
+    this.#logger = options.logger ?? silentLogger;
     this.#volumes = volumes;
     this.#replicas = new ReplicaMap(volumes.volumes);
     this.#recoveries = new ReplicaRecoveries({
@@ -78,7 +82,7 @@ export class LocalBlockStore implements BlockStore, WriterHost {
       volumes,
       takeOver: (current, request) => this.#takeOver(current, request),
     });
-    this.#disposal = new ReplicaDisposal(this.#replicas, this.#locks, options.logger ?? silentLogger);
+    this.#disposal = new ReplicaDisposal(this.#replicas, this.#locks, this.#logger);
     this.#writers = new Permits({ limit: options.maxWriters ?? 512, queueLimit: 0, what: 'replicas are being written' });
     this.#readers = new Permits({ limit: options.maxReaders ?? 256, queueLimit: 4096, what: 'replicas are being read' });
   }
@@ -302,8 +306,8 @@ export class LocalBlockStore implements BlockStore, WriterHost {
     return this.#replicas.getReplica(blockId);
   }
 
-  finalizedReplicas(storageId: string): Iterable<Block> {
-    return this.#replicas.finalizedReplicas(storageId);
+  finalizedReplicas(storageId: string, afterBlockId?: number): Iterable<Block> {
+    return this.#replicas.finalizedReplicas(storageId, afterBlockId);
   }
 
   abandonedReplicas(): Iterable<Block> {
@@ -326,18 +330,20 @@ export class LocalBlockStore implements BlockStore, WriterHost {
     return result;
   }
 
-  async verify(block: Generation, signal?: AbortSignal): Promise<VerifyOutcome> {
-    if (this.#replicas.getFinalized(block.blockId)?.generationStamp !== block.generationStamp) return { outcome: 'absent' };
+  async verify(block: Generation, signal?: AbortSignal, pace?: Pace): Promise<VerifyOutcome> {
+    const isHere = () => this.#replicas.getFinalized(block.blockId)?.generationStamp === block.generationStamp;
+    if (!isHere()) return { outcome: 'absent' };
     let reader: LocalReplicaReader | undefined;
     try {
       reader = await this.openReader(block);
-      const reason = await reader.verify(signal);
-      return reason === undefined ? { outcome: 'intact' } : { outcome: 'rotten', reason };
+      const reason = await reader.verify(signal, pace);
+      if (reason === undefined) return { outcome: 'intact' };
+      return isHere() ? { outcome: 'rotten', reason } : { outcome: 'absent' };
     } catch (error) {
       // A disk that has failed altogether says nothing about the replica.
       const replica = this.#replicas.getFinalized(block.blockId);
       if (replica) await this.#replicas.volumeOf(replica).noteFailure(error);
-      if (this.#replicas.getFinalized(block.blockId)?.generationStamp !== block.generationStamp) return { outcome: 'absent' };
+      if (!isHere()) return { outcome: 'absent' };
       if (error instanceof ChecksumError || error instanceof InputOutputError) return { outcome: 'rotten', reason: error.message };
       throw error;
     } finally {
@@ -347,6 +353,22 @@ export class LocalBlockStore implements BlockStore, WriterHost {
 
   quarantine(block: Generation, reason: string): Promise<boolean> {
     return this.#disposal.quarantine(block, reason);
+  }
+
+  async readScanCursor(storageId: string): Promise<ScanCursor | undefined> {
+    const volume = this.#volumes.find(storageId);
+    return volume && readScanCursor(volume.disk, volume.directory, this.#logger);
+  }
+
+  async writeScanCursor(storageId: string, cursor: ScanCursor): Promise<void> {
+    const volume = this.#volumes.find(storageId);
+    if (!volume) return;
+    try {
+      await writeScanCursor(volume.disk, volume.directory, cursor);
+    } catch (error) {
+      await volume.noteFailure(error);
+      throw storageError(error, `writing the scan cursor in ${volume.directory}`);
+    }
   }
 
   async readStorages(): Promise<StorageReport[]> {

@@ -2,7 +2,7 @@ import { assert } from '../base/assert.js';
 import { crc32 } from '../base/checksum.js';
 import { blockName } from '../protocol/block.js';
 import { ChecksumError, InputOutputError } from '../protocol/errors.js';
-import type { ReplicaReader } from './block-store.js';
+import type { Pace, ReplicaReader } from './block-store.js';
 import type { Disk, DiskFile } from './disk.js';
 import { checksumAt, chunkCount, decodeMetaHeader, findBadChunk, type MetaHeader } from './replica-meta.js';
 import { storageError } from './storage-error.js';
@@ -112,7 +112,7 @@ export class LocalReplicaReader implements ReplicaReader {
   }
 
   /** Undefined if all bytes match their checksums, else what is wrong. Throws what reading throws. */
-  async verify(signal?: AbortSignal): Promise<string | undefined> {
+  async verify(signal?: AbortSignal, pace?: Pace): Promise<string | undefined> {
     const { chunkBytes, lengthBytes } = this;
     const size = await this.#target.disk.readSize(this.#target.dataPath);
     if (!this.#target.visible && size !== lengthBytes) return `the data file holds ${size} bytes, the replica ${lengthBytes}`;
@@ -125,6 +125,7 @@ export class LocalReplicaReader implements ReplicaReader {
       const data = buffer.subarray(0, Math.min(stepBytes, lengthBytes - offsetBytes));
       const checksums = Buffer.allocUnsafe(4 * chunkCount(data.length, chunkBytes));
       await this.read({ offsetBytes, data, checksums });
+      await pace?.(data.length);
       checksumsCrc = crc32(checksums, checksumsCrc);
       if (badChunk >= 0) continue;
       const bad = findBadChunk(data, checksums, chunkBytes);

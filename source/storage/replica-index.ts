@@ -44,10 +44,12 @@ export class ReplicaIndex {
     return this.#counts[volumeIndex] ?? 0;
   }
 
-  /** In rising order of id. What is set or deleted meanwhile is seen or not; nothing is seen twice. */
-  *entries(): Iterable<[blockId: number, replica: FinalizedReplica]> {
-    for (const number of [...this.#pages.keys()].sort((a, b) => a - b)) {
+  /** Above `afterBlockId` in rising order of id. What is set or deleted meanwhile is seen or not; nothing is seen twice. */
+  *entries(afterBlockId = -1): Iterable<[blockId: number, replica: FinalizedReplica]> {
+    const first = Math.floor(afterBlockId / pageSize);
+    for (const number of [...this.#pages.keys()].filter((each) => each >= first).sort((a, b) => a - b)) {
       for (const key of this.#pages.get(number)?.sortedKeys() ?? []) {
+        if (number * pageSize + key <= afterBlockId) continue;
         const replica = this.#pages.get(number)?.get(key);
         if (replica) yield [number * pageSize + key, replica];
       }

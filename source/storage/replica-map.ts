@@ -72,10 +72,10 @@ export class ReplicaMap {
     return aside && { block: aside.block, storageId: aside.volume.storageId, state: 'quarantined', visibleLengthBytes: 0 };
   }
 
-  *finalizedReplicas(storageId: string): Iterable<Block> {
+  *finalizedReplicas(storageId: string, afterBlockId?: number): Iterable<Block> {
     const volume = this.#volumes.find((each) => each.storageId === storageId && each.failure === undefined);
     if (!volume) return;
-    for (const [blockId, { generationStamp, lengthBytes, volumeIndex }] of this.#index.entries()) {
+    for (const [blockId, { generationStamp, lengthBytes, volumeIndex }] of this.#index.entries(afterBlockId)) {
       if (volumeIndex === volume.index) yield { blockId, generationStamp, lengthBytes };
     }
   }

@@ -132,6 +132,11 @@ export class VolumeSet {
       if (volume.identity.clusterId === null && volume.failure === undefined) await volume.bindToCluster(clusterId);
   }
 
+  /** Undefined if there is none, or it failed. */
+  find(storageId: string): Volume | undefined {
+    return this.volumes.find((volume) => volume.storageId === storageId && volume.failure === undefined);
+  }
+
   /** Directories that are out of use, from the start or since. */
   get failed(): FailedVolume[] {
     const since = this.volumes.filter((volume) => volume.failure !== undefined);
