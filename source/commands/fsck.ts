@@ -158,6 +158,8 @@ class Check {
     const isPlaced = this.#flags.has('blocks') && (this.#context.sink.isJson || this.#flags.has('locations') || this.#flags.has('racks'));
     try {
       for await (const block of this.#client.blocks(item.path, { allReplicas: true, signal: this.#context.signal })) {
+        // Somebody writes it: how many replicas it is to have is not decided.
+        if (block.isUnderConstruction) continue;
         blocks.push(checkBlock(block, item.status.replication, { isPlaced, isRacked: this.#flags.has('racks') }));
       }
     } catch (error) {

@@ -76,7 +76,8 @@ async function waitForReplication(item: PathItem, replication: number, context: 
     for (;;) {
       let blockCount = 0;
       let readyCount = 0;
-      for await (const { locations } of client.blocks(item.path, { signal })) {
+      for await (const { locations, isUnderConstruction } of client.blocks(item.path, { signal })) {
+        if (isUnderConstruction) continue;
         blockCount++;
         const good = locations.filter(({ state, isCorrupt }) => state !== 'dead' && !isCorrupt);
         // What is on a node that is to be emptied does not count; what is on one in maintenance may.

@@ -14,10 +14,11 @@ export type Answer =
   | { kind: 'status'; value: FileStatus }
   | { kind: 'created'; value: { file: FileStatus; block: LocatedBlock | null } }
   | { kind: 'block'; value: LocatedBlock }
+  | { kind: 'appended'; value: { file: FileStatus; last: LocatedBlock | null } }
   | { kind: 'generation'; value: { generationStamp: number; token: string } }
   | { kind: 'refusal'; error: DfsError };
 
-const codes = { null: 0, false: 1, true: 2, status: 3, created: 4, createdWithBlock: 5, block: 6, generation: 7, refusal: 8 } as const;
+const codes = { null: 0, false: 1, true: 2, status: 3, created: 4, createdWithBlock: 5, block: 6, generation: 7, refusal: 8, appended: 9, appendedWithBlock: 10 } as const;
 const states = ['live', 'stale', 'dead'] as const;
 
 export const nullAnswer: Answer & { kind: 'null' } = { kind: 'null', value: null };
@@ -37,6 +38,10 @@ export function encodeAnswer(writer: ByteWriter, answer: Answer): void {
     case 'created':
       encodeStatus(writer.byte(answer.value.block ? codes.createdWithBlock : codes.created), answer.value.file);
       if (answer.value.block) encodeLocated(writer, answer.value.block);
+      return;
+    case 'appended':
+      encodeStatus(writer.byte(answer.value.last ? codes.appendedWithBlock : codes.appended), answer.value.file);
+      if (answer.value.last) encodeLocated(writer, answer.value.last);
       return;
     case 'block':
       encodeLocated(writer.byte(codes.block), answer.value);
@@ -68,6 +73,10 @@ export function decodeAnswer(reader: ByteReader): Answer {
       return { kind: 'created', value: { file: decodeStatus(reader), block: null } };
     case codes.createdWithBlock:
       return { kind: 'created', value: { file: decodeStatus(reader), block: decodeLocated(reader) } };
+    case codes.appended:
+      return { kind: 'appended', value: { file: decodeStatus(reader), last: null } };
+    case codes.appendedWithBlock:
+      return { kind: 'appended', value: { file: decodeStatus(reader), last: decodeLocated(reader) } };
     case codes.block:
       return { kind: 'block', value: decodeLocated(reader) };
     case codes.generation:

@@ -1,5 +1,6 @@
 import { assert, unreachable } from '../base/assert.js';
 import type { KeyValueTransaction } from '../storage/key-value-store.js';
+import { concat, openForAppend, recoverBlock, truncate } from './apply-reopen.js';
 import { type Counters, encodeCounters, initialCounters } from './counters.js';
 import type { EditOp, EditOpOf } from './edit-op.js';
 import { type EditRecord, encodeEdit } from './edit-record.js';
@@ -36,8 +37,8 @@ export function applyEdit(transaction: KeyValueTransaction, record: EditRecord, 
   if (call) transaction.put(callKey(call.clientId, call.callId), encodeId(editId));
   transaction.put(countersKey, encodeCounters(counters));
   // Not the writer itself: what outlives the transaction must not keep its view and its changes in memory.
-  const { removedBlockIds, endedLeaseIds } = writer;
-  return { removedBlockIds, endedLeaseIds };
+  const { removedBlockIds, endedLeaseIds, recoveringIds } = writer;
+  return { removedBlockIds, endedLeaseIds, recoveringIds };
 }
 
 /** The effect of each kind of edit. */
@@ -99,9 +100,7 @@ class EditApplication {
       case 'expireLease': {
         const lease = this.#writer.view.readLease(op.inodeId);
         assert(lease, 'a lease that expires is there');
-        this.#writer.putLease(op.inodeId, { ...lease, clientId: '' });
-        this.#writer.endedLeaseIds.push(op.inodeId);
-        return;
+        return this.#writer.takeOver(op.inodeId, lease);
       }
       case 'setNodeState': {
         const { datanodeUuid, state, durationMs } = op;
@@ -110,6 +109,14 @@ class EditApplication {
         else this.#writer.transaction.put(nodeWishKey(datanodeUuid), encodeNodeWish({ state, setTimeMs: this.#writer.timeMs, durationMs }));
         return;
       }
+      case 'openForAppend':
+        return openForAppend(this.#writer, op);
+      case 'truncate':
+        return truncate(this.#writer, op);
+      case 'concat':
+        return concat(this.#writer, op);
+      case 'recoverBlock':
+        return recoverBlock(this.#writer, op);
       default:
         return unreachable(op);
     }
@@ -201,7 +208,7 @@ class EditApplication {
     const lease = this.#writer.view.readLease(inodeId);
     assert(lease && lease.blockCount === blockIndex + 1, 'only the last block of a file is given back');
     const block = this.#writer.requireBlock(inodeId, blockIndex);
-    assert(!block.isComplete, 'a complete block is not given back');
+    assert(!block.isComplete && block.committedBytes === 0, 'a block that was complete is not given back');
     this.#writer.transaction.delete(blockKey(inodeId, blockIndex));
     this.#writer.removedBlockIds.push(block.blockId);
     this.#writer.putLease(inodeId, { ...lease, blockCount: blockIndex });

@@ -22,7 +22,7 @@ export function* loadBlocks(catalog: BlockCatalog, redundancy: BlockRedundancy, 
       if (map.find(block.blockId) >= 0) continue;
       const entry = map.add(block, block.isComplete ? blockStates.complete : blockStates.underConstruction);
       if (block.isComplete) redundancy.recheck(entry);
-      else writing.begin({ blockId: block.blockId, generationStamp: block.generationStamp, blockSizeBytes: 0 }, []);
+      else writing.begin({ blockId: block.blockId, generationStamp: block.generationStamp, blockSizeBytes: 0 }, [], false);
     }
     [afterInodeId, afterIndex] = [last.inodeId, last.blockIndex];
   }

@@ -155,6 +155,7 @@ export class BlockMaintenance implements DatanodeListener {
     this.#parts.planner.abandonNode(node);
     node.invalidations.clear();
     node.strangers.clear();
+    node.recoveryOrders = [];
   }
 
   /** What a dead node was told to delete it may have, or not: its report will say. */

@@ -1,4 +1,5 @@
 import type { Block, ReplicaLocation } from '../protocol/block.js';
+import type { DatanodeCommand } from '../protocol/datanode-protocol.js';
 
 /**
  * The seam between the namespace (which files have which blocks: durable) and block management (where the replicas are: soft
@@ -33,6 +34,9 @@ export interface LocateOptions {
   allReplicas?: boolean | undefined;
 }
 
+/** A try to recover a block under construction: see `recover` of datanodeCommandSchema. */
+export type RecoveryOrder = Extract<DatanodeCommand, { kind: 'recover' }>;
+
 /** What the namespace asks of block management. Implemented by BlockManager. In memory, synchronous; a name unknown to it is ignored unless said. */
 export interface BlockManagement {
   /**
@@ -55,6 +59,27 @@ export interface BlockManagement {
 
   /** The block under construction goes on with this generation stamp on these replicas: those of lower generation are stale. */
   updatePipeline(block: Block, replicas: readonly ReplicaPlace[]): void;
+
+  /**
+   * A complete block is under construction again, to be appended to or cut: what it has of replicas is its pipeline. To be called before
+   * anybody learns of it.
+   */
+  reopen(blockId: number, blockSizeBytes: number): void;
+
+  /**
+   * Where the replicas of a block under construction may be, as far as these nodes can be reached now; every node of the cluster, if its
+   * pipeline is not known (after our restart). `areAll`: no other node can have one. Empty: nobody can be asked now.
+   */
+  recoveryPlaces(blockId: number): { places: ReplicaLocation[]; areAll: boolean };
+
+  /** Sends a recovery to one of its replicas' nodes, with that node's next heartbeat: each `attempt` (from 0) to another one. */
+  orderRecovery(order: RecoveryOrder, attempt: number): void;
+
+  /** The file that a block belongs to, as it was told last; undefined if there is no such block. */
+  inodeOf(blockId: number): number | undefined;
+
+  /** The block belongs to this file now, which wants so many copies of it. */
+  moveTo(blockId: number, inodeId: number, replication: number): void;
 
   /** Copies wanted of a block from now on: missing ones are made, excess ones deleted. */
   setReplication(blockId: number, replication: number): void;
@@ -93,11 +118,19 @@ export interface CatalogBlock {
   /** From 0. */
   blockIndex: number;
   generationStamp: number;
-  /** 0 while it is under construction. */
+  /** While it is under construction, what is known of it; 0 at first. */
   lengthBytes: number;
   replication: number;
   /** False for the last block of a file, while a client writes it. */
   isComplete: boolean;
+}
+
+/** What the primary of a recovery says when it has ended: see `datanode.commitBlockSynchronization`. */
+export interface RecoveredBlock {
+  block: Block;
+  recoveryGeneration: number;
+  newLengthBytes: number;
+  replicas: ReplicaPlace[];
 }
 
 /** What block management asks of the namespace. */

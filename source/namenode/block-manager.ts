@@ -5,7 +5,7 @@ import type { Block, ReplicaLocation } from '../protocol/block.js';
 import type { AdminState } from '../protocol/cluster-events.js';
 import { NotEnoughReplicasError, OverloadedError } from '../protocol/errors.js';
 import { adminWords } from './admin-words.js';
-import type { BlockManagement, LocateOptions, ReplicaPlace, TargetRequest } from './block-management.js';
+import type { BlockManagement, LocateOptions, RecoveryOrder, ReplicaPlace, TargetRequest } from './block-management.js';
 import { blockStates, packReplica, replicaFlags, replicaHas, replicaNode, replicaStorage, withFlags } from './block-map.js';
 import type { BlockRedundancy } from './block-redundancy.js';
 import type { BlocksBeingWritten, PipelineReplica } from './blocks-being-written.js';
@@ -126,6 +126,66 @@ export class BlockManager implements BlockManagement {
     this.#parts.writing.renew(written, block.generationStamp, this.#places(replicas));
   }
 
+  reopen(blockId: number, blockSizeBytes: number): void {
+    const { map, datanodes, queue } = this.#redundancy;
+    const entry = map.find(blockId);
+    if (entry < 0 || map.state(entry) !== blockStates.complete) return;
+    const { generationStamp, lengthBytes } = map.block(entry);
+    queue.forget(entry);
+    this.#parts.planner.forget(blockId);
+    map.setState(entry, blockStates.underConstruction);
+    const replicas: PipelineReplica[] = [];
+    const leftovers: PipelineReplica[] = [];
+    for (let index = map.replicaCount(entry) - 1; index >= 0; index--) {
+      const replica = map.replica(entry, index);
+      const node = datanodes.byNumber(replicaNode(replica));
+      const isConfirmed = !replicaHas(replica, replicaFlags.unconfirmed);
+      // What is rotten, or may be deleted already, the block does not go on with.
+      const isUsable = !replicaHas(replica, replicaFlags.corrupt | replicaFlags.deleting);
+      const place = { node, storageIndex: replicaStorage(replica), generationStamp, finalizedLengthBytes: isConfirmed ? lengthBytes : undefined };
+      (isUsable ? replicas : leftovers).push(place);
+      this.#redundancy.removeReplica(entry, node);
+    }
+    this.#parts.writing.reopen({ blockId, generationStamp, blockSizeBytes }, replicas, leftovers);
+  }
+
+  recoveryPlaces(blockId: number): { places: ReplicaLocation[]; areAll: boolean } {
+    const { datanodes } = this.#redundancy;
+    const written = this.#parts.writing.get(blockId);
+    if (!written) return { places: [], areAll: false };
+    const known = written.replicas.map(({ node, storageIndex }) => ({ node, storageIndex }));
+    const others = written.isPipelineKnown ? [] : [...datanodes.nodes].filter((node) => !known.some((other) => other.node === node));
+    const all = [...known, ...others.map((node) => ({ node, storageIndex: -1 }))];
+    const places = all
+      .filter(({ node }) => node.isAlive && node.epoch > 0)
+      .sort((a, b) => Number(a.node.isStale) - Number(b.node.isStale))
+      .map(({ node, storageIndex }) => ({ ...locationOf(node), storageId: node.storages[storageIndex]?.storageId ?? '' }));
+    return { places, areAll: places.length === all.length };
+  }
+
+  orderRecovery(order: RecoveryOrder, attempt: number): void {
+    const { datanodes } = this.#redundancy;
+    const { blockId } = order.block;
+    // An order of an earlier try that its primary has not taken yet is of no use any more.
+    for (const node of datanodes.nodes) if (node.recoveryOrders.length > 0) node.recoveryOrders = node.recoveryOrders.filter((earlier) => earlier.block.blockId !== blockId);
+    const primary = datanodes.find(order.replicas[attempt % order.replicas.length]!.datanodeUuid);
+    primary?.recoveryOrders.push(order);
+  }
+
+  inodeOf(blockId: number): number | undefined {
+    const { map } = this.#redundancy;
+    const entry = map.find(blockId);
+    return entry < 0 ? undefined : map.inodeId(entry);
+  }
+
+  moveTo(blockId: number, inodeId: number, replication: number): void {
+    const { map } = this.#redundancy;
+    const entry = map.find(blockId);
+    if (entry < 0) return;
+    map.setInodeId(entry, inodeId);
+    if (map.replication(entry) !== replication) this.setReplication(blockId, replication);
+  }
+
   setReplication(blockId: number, replication: number): void {
     const { map, queue } = this.#redundancy;
     const entry = map.find(blockId);
@@ -153,6 +213,8 @@ export class BlockManager implements BlockManagement {
     for (const { node, generationStamp } of [...(written?.replicas ?? []), ...(written?.leftovers ?? [])]) {
       if (node.isAlive) node.invalidations.add({ ...block, generationStamp });
     }
+    // Whoever wrote it before our restart: nobody else would ever tell that node.
+    if (written && !written.isPipelineKnown) for (const node of datanodes.nodes) if (node.isAlive && !written.replicas.some((replica) => replica.node === node)) node.invalidations.add(block);
     planner.forget(blockId);
     this.#redundancy.forget(entry);
     map.remove(entry);

@@ -141,6 +141,10 @@ export class BlockMap {
     return this.#segment(entry).inodeIds[entry & lowMask]!;
   }
 
+  setInodeId(entry: number, inodeId: number): void {
+    this.#segment(entry).inodeIds[entry & lowMask] = inodeId;
+  }
+
   generationStamp(entry: number): number {
     return this.#segment(entry).generationStamps[entry & lowMask]!;
   }

@@ -38,6 +38,7 @@ export function takeReplica(parts: ReportParts, at: { node: DatanodeDescriptor; 
   if (map.state(entry) === blockStates.underConstruction) {
     const written = writing.get(reported.blockId);
     if (written && reported.generationStamp >= generationStamp) writing.noteFinalized(written, node, storageIndex, { ...reported });
+    else if (written) writing.noteOld(written, node, storageIndex, { ...reported });
     return -1;
   }
   const verdict = judgeReplica({ generationStamp, lengthBytes: map.lengthBytes(entry) }, reported);

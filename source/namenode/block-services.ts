@@ -5,7 +5,7 @@ import type { ClusterHealth } from '../protocol/cluster-events.js';
 import type { KeyValueStore } from '../storage/key-value-store.js';
 import { loadBlocks } from './block-loader.js';
 import { BlockMaintenance } from './block-maintenance.js';
-import type { BlockCatalog } from './block-management.js';
+import type { BlockCatalog, RecoveredBlock } from './block-management.js';
 import { BlockManager } from './block-manager.js';
 import { BlockMap } from './block-map.js';
 import { BlockRedundancy } from './block-redundancy.js';
@@ -48,6 +48,8 @@ export interface BlockServicesOptions {
   maintenanceMinReplication?: number | undefined;
   /** All on the default rack if not said. */
   racks?: RackMapping | undefined;
+  /** See DatanodeServiceParts. */
+  commitRecoveredBlock: (recovered: RecoveredBlock) => Promise<void>;
   countInodes: () => { fileCount: number; directoryCount: number };
   /** An unknown replica is left alone for so long. */
   strangerGraceMs?: number;
@@ -133,6 +135,7 @@ export function createBlockServices(options: BlockServicesOptions): BlockService
     heartbeatIntervalMs: options.heartbeatIntervalMs,
     blockReportIntervalMs: options.blockReportIntervalMs,
     reportRaceMs,
+    commitRecoveredBlock: options.commitRecoveredBlock,
   });
   const health = createHealth({ clock, clusterId: options.clusterId, nameNode: options.nameNode, redundancy, blocks, planner, progress, safeMode, countInodes: options.countInodes });
   datanodes.load(maintenance);

@@ -16,8 +16,16 @@ export interface BlockBeingWritten {
   generationStamp: number;
   /** The pipeline of now. */
   replicas: PipelineReplica[];
+  /** False after our restart: other nodes than `replicas` may write it. */
+  isPipelineKnown: boolean;
   /** Those that earlier pipelines had and this one has not. */
   leftovers: PipelineReplica[];
+}
+
+interface NewBlock {
+  blockId: number;
+  generationStamp: number;
+  blockSizeBytes: number;
 }
 
 /** Blocks under construction with their pipelines, and what of each target's space and time they take up. There are few, beside all others. */
@@ -40,11 +48,17 @@ export class BlocksBeingWritten {
   }
 
   /** Its targets count as busy from here on. An older one of the same id is given up. */
-  begin(block: { blockId: number; generationStamp: number; blockSizeBytes: number }, targets: readonly { node: DatanodeDescriptor; storageIndex: number }[]): void {
-    this.end(block.blockId);
-    const written: BlockBeingWritten = { ...block, replicas: [], leftovers: [] };
-    this.#blocks.set(block.blockId, written);
-    this.#setReplicas(written, targets.map(({ node, storageIndex }) => ({ node, storageIndex, generationStamp: block.generationStamp, finalizedLengthBytes: undefined })));
+  begin(block: NewBlock, targets: readonly { node: DatanodeDescriptor; storageIndex: number }[], isPipelineKnown = true): void {
+    const { generationStamp } = block;
+    const written = this.#add(block, isPipelineKnown);
+    this.#setReplicas(written, targets.map(({ node, storageIndex }) => ({ node, storageIndex, generationStamp, finalizedLengthBytes: undefined })));
+  }
+
+  /** A complete block goes on: `replicas` are its pipeline, `leftovers` of no more use. */
+  reopen(block: NewBlock, replicas: PipelineReplica[], leftovers: PipelineReplica[]): void {
+    const written = this.#add(block, true);
+    written.leftovers = leftovers;
+    this.#setReplicas(written, replicas);
   }
 
   /** The pipeline goes on with a new generation on these nodes. */
@@ -56,7 +70,14 @@ export class BlocksBeingWritten {
     for (const old of written.replicas) if (!replicas.some(({ node }) => node === old.node)) written.leftovers.push(old);
     written.leftovers = written.leftovers.filter((old) => !replicas.some(({ node }) => node === old.node));
     written.generationStamp = generationStamp;
+    written.isPipelineKnown = true;
     this.#setReplicas(written, replicas);
+  }
+
+  /** A node has a replica of an older generation than the block has now: to be looked at when the block is complete. */
+  noteOld(written: BlockBeingWritten, node: DatanodeDescriptor, storageIndex: number, block: Block): void {
+    if (written.replicas.some((replica) => replica.node === node) || written.leftovers.some((replica) => replica.node === node)) return;
+    written.leftovers.push({ node, storageIndex, generationStamp: block.generationStamp, finalizedLengthBytes: block.lengthBytes });
   }
 
   /** A node has finalized a replica of this generation or a newer one; it may not be of a pipeline that we know (after our restart). */
@@ -79,6 +100,13 @@ export class BlocksBeingWritten {
     this.#setReplicas(written, []);
     this.#blocks.delete(blockId);
     written.replicas = replicas;
+    return written;
+  }
+
+  #add(block: NewBlock, isPipelineKnown: boolean): BlockBeingWritten {
+    this.end(block.blockId);
+    const written: BlockBeingWritten = { ...block, replicas: [], leftovers: [], isPipelineKnown };
+    this.#blocks.set(block.blockId, written);
     return written;
   }
 

@@ -15,13 +15,17 @@ import type { MutatingCall, Namespace } from './namespace.js';
 import { type Caller, checkSuperuser } from './permission-checker.js';
 import type { Requester } from './plan.js';
 import { planAddBlock } from './plan-add-block.js';
+import { planAppend } from './plan-append.js';
 import { planSetOwner, planSetPermission, planSetReplication, planSetTimes } from './plan-attributes.js';
 import { planComplete } from './plan-complete.js';
+import { planConcat } from './plan-concat.js';
 import { planCreate } from './plan-create.js';
 import { planDelete, UncheckedSubtree } from './plan-delete.js';
 import { planMkdirs } from './plan-mkdirs.js';
 import { chooseAdditionalDatanodes, planAbandonBlock, planUpdateBlockForPipeline, planUpdatePipeline } from './plan-pipeline.js';
+import { planRecoverLease } from './plan-recover-lease.js';
 import { planRename } from './plan-rename.js';
+import { planTruncate } from './plan-truncate.js';
 import { createAccessTimeKeeper, spreadReplication } from './own-edits.js';
 import { getBlockLocations } from './read-blocks.js';
 import { checkActions, getFileInfo, getListing, type ReadScope } from './read-status.js';
@@ -131,6 +135,26 @@ export function createClientHandlers(parts: ClientServiceParts): Handlers<Client
       await safeMode.allow(`Cannot complete file inode ${params.inodeId}`);
       leases.renew(context.clientId);
       return namespace.mutate(callOf('fs.complete', params, context), (scope) => planComplete(scope, params));
+    },
+    'fs.append': async (params, context) => {
+      await safeMode.allow(`Cannot append to file${params.path}`);
+      leases.renew(context.clientId);
+      return namespace.mutate(callOf('fs.append', params, context), (scope) => planAppend(scope, params));
+    },
+    'fs.truncate': async (params, context) => {
+      await safeMode.allow(`Cannot truncate for ${params.path}`);
+      return namespace.mutate(callOf('fs.truncate', params, context), (scope) => planTruncate(scope, params));
+    },
+    'fs.concat': async (params, context) => {
+      await safeMode.allow(`Cannot concat ${params.target}`);
+      let targetId: number | undefined;
+      await namespace.mutate(callOf('fs.concat', params, context), (scope) => planConcat(scope, params, (inodeId) => (targetId = inodeId)));
+      if (targetId !== undefined) await spreadReplication(view, blocks, targetId, yieldTurn);
+      return null;
+    },
+    'fs.recoverLease': async (params, context) => {
+      await safeMode.allow(`Cannot recover the lease of ${params.path}`);
+      return namespace.mutate(callOf('fs.recoverLease', params, context), (scope) => planRecoverLease(scope, params));
     },
     'fs.renewLease': (_params, context) => ({ openFileCount: leases.renew(context.clientId) }),
 

@@ -45,6 +45,8 @@ export class DatanodeCommands {
     const doubted = this.#verifications(node, nowMs);
     if (doubted.length > 0) commands.push({ kind: 'verify', blocks: doubted });
     if (safeMode.isOn) return commands;
+    commands.push(...node.recoveryOrders);
+    node.recoveryOrders = [];
     commands.push(...this.#parts.planner.takeOrders(node));
     const doomed = this.#invalidations(node, nowMs);
     if (doomed.length > 0) commands.push({ kind: 'invalidate', blocks: doomed });

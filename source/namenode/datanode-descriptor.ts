@@ -76,6 +76,8 @@ export class DatanodeDescriptor implements PlacementCandidate {
   readonly verifications = new Map<number, { block: Block; orderedMs: number }>();
   /** Copies to make, for the next heartbeat. */
   copyOrders: Extract<DatanodeCommand, { kind: 'replicate' }>[] = [];
+  /** Recoveries of blocks to lead, for the next heartbeat. */
+  recoveryOrders: Extract<DatanodeCommand, { kind: 'recover' }>[] = [];
   /** Copies ordered and not done: from here, and to here. */
   outgoing = { count: 0, bytes: 0 };
   incoming = { count: 0, bytes: 0 };

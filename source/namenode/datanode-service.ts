@@ -5,6 +5,7 @@ import { decodeReplicas } from '../protocol/block-report.js';
 import type { DatanodeProtocol } from '../protocol/datanode-protocol.js';
 import { InvalidArgumentError, PermissionDeniedError, UnregisteredNodeError } from '../protocol/errors.js';
 import type { CallContext, Handlers, ParamsOf } from '../protocol/method.js';
+import type { RecoveredBlock } from './block-management.js';
 import { maxStoragesPerNode, replicaFlags, withFlags, withoutFlags } from './block-map.js';
 import { BlockReportMerge, type ReportParts, takeReplica } from './block-report-merge.js';
 import type { BlockReportQueue, ReportWork } from './block-report-queue.js';
@@ -24,6 +25,8 @@ export interface DatanodeServiceParts extends ReportParts {
   blockReportIntervalMs: number;
   /** How long a message about one replica outweighs a full report that may have been made before. */
   reportRaceMs: number;
+  /** Takes the end of a recovery into the namespace: resolves when it is on disk. */
+  commitRecoveredBlock: (recovered: RecoveredBlock) => Promise<void>;
 }
 
 type ReportSlice = ParamsOf<DatanodeProtocol, 'datanode.blockReport'>;
@@ -89,6 +92,14 @@ export class DatanodeService implements Handlers<DatanodeProtocol> {
   readonly 'datanode.reportIntact': Handlers<DatanodeProtocol>['datanode.reportIntact'] = (params, context) => {
     this.#requireRole(context);
     this.#takeIntact(params);
+    return null;
+  };
+
+  readonly 'datanode.commitBlockSynchronization': Handlers<DatanodeProtocol>['datanode.commitBlockSynchronization'] = async (params, context) => {
+    this.#requireRole(context);
+    this.#parts.datanodes.aliveSender(params);
+    const { block, recoveryGeneration, newLengthBytes, replicas } = params;
+    await this.#parts.commitRecoveredBlock({ block, recoveryGeneration, newLengthBytes, replicas });
     return null;
   };
 

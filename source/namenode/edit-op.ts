@@ -11,6 +11,7 @@ const number = 'number';
 const optional = 'optional';
 const text = 'text';
 const texts = 'texts';
+const numbers = 'numbers';
 const boolean = 'boolean';
 
 const kinds = {
@@ -70,20 +71,36 @@ const kinds = {
   setOwner: [14, { inodeId: number, owner: text, group: text }],
   setTimes: [15, { inodeId: number, modificationTimeMs: number, accessTimeMs: number }],
   setReplication: [16, { inodeId: number, replication: number }],
-  /** The holder is not heard of any more: it may not write on. */
+  /** The file's holder may not write on: the name node takes it over, and closes it when its last block is recovered. */
   expireLease: [17, { inodeId: number }],
   /** What is wanted of a data node: `normal`, `decommissioned` or `in-maintenance`; the last for so long from the edit's time on. */
   setNodeState: [18, { datanodeUuid: text, state: text, durationMs: optional }],
+  /** A complete file is under construction again, with `clientId` as its holder; `isLastReopened`: its last block is too, from its end on. */
+  openForAppend: [19, { inodeId: number, clientId: text, clientAddress: text, isLastReopened: boolean }],
+  /** The first `blockCount` blocks stay. With `cutLengthBytes` the last of them is under construction until a recovery has cut it to that. */
+  truncate: [20, { inodeId: number, blockCount: number, cutLengthBytes: optional, modificationTimeMs: number }],
+  /** The sources' blocks follow the target's, in the order of the sources, which are gone. */
+  concat: [21, { targetId: number, sourceIds: numbers, modificationTimeMs: number }],
+  /** A recovery has given the last block this generation and length; the file is closed. */
+  recoverBlock: [22, { inodeId: number, blockIndex: number, generationStamp: number, lengthBytes: number, modificationTimeMs: number }],
 } as const;
 
 type Kinds = typeof kinds;
 export type EditKind = keyof Kinds;
-type FieldValue<T> = T extends 'number' ? number : T extends 'optional' ? number | undefined : T extends 'text' ? string : T extends 'texts' ? readonly string[] : boolean;
+interface FieldValues {
+  number: number;
+  optional: number | undefined;
+  text: string;
+  texts: readonly string[];
+  numbers: readonly number[];
+  boolean: boolean;
+}
+type FieldValue<T> = T extends keyof FieldValues ? FieldValues[T] : never;
 type Fields<K extends EditKind> = { readonly [F in keyof Kinds[K][1]]: FieldValue<Kinds[K][1][F]> };
 export type EditOpOf<K extends EditKind> = { readonly kind: K } & Fields<K>;
 export type EditOp = { [K in EditKind]: EditOpOf<K> }[EditKind];
 
-type FieldType = 'number' | 'optional' | 'text' | 'texts' | 'boolean';
+type FieldType = keyof FieldValues;
 interface Layout {
   readonly kind: EditKind;
   readonly code: number;
@@ -120,6 +137,10 @@ export function encodeEditOp(writer: ByteWriter, op: EditOp): void {
         writer.number((value as readonly string[]).length);
         for (const item of value as readonly string[]) writer.text(item);
         break;
+      case 'numbers':
+        writer.number((value as readonly number[]).length);
+        for (const item of value as readonly number[]) writer.number(item);
+        break;
       case 'boolean':
         writer.boolean(value as boolean);
         break;
@@ -132,6 +153,10 @@ export function decodeEditOp(reader: ByteReader): EditOp {
   const layout = layoutsByCode.get(code);
   assert(layout, `an edit has a known kind, not ${code}`);
   const op: Record<string, unknown> = { kind: layout.kind };
-  for (const [name, type] of layout.fields) op[name] = type === 'texts' ? Array.from({ length: reader.number() }, () => reader.text()) : reader[type]();
+  for (const [name, type] of layout.fields) {
+    if (type === 'texts') op[name] = Array.from({ length: reader.number() }, () => reader.text());
+    else if (type === 'numbers') op[name] = Array.from({ length: reader.number() }, () => reader.number());
+    else op[name] = reader[type]();
+  }
   return op as unknown as EditOp;
 }

@@ -8,7 +8,8 @@ export interface Format {
 }
 
 /**
- * 1: the first. 2: the edit log may hold kinds of edits that a program of version 1 does not know; its records are as they were.
+ * 1: the first. 2: the edit log may hold kinds of edits that a program of version 1 does not know; and the last block of a file may
+ * be under construction again (file-block.ts). All other records are as they were.
  * Every version from the oldest on is upgraded at start (upgradeNameSpace).
  */
 export const formatVersion = 2;

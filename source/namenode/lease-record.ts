@@ -3,7 +3,7 @@ import { ByteReader, ByteWriter } from './byte-codec.js';
 
 /** Who writes a file under construction. How long ago the holder was heard of is soft state: LeaseManager. */
 export interface LeaseRecord {
-  /** '' once the lease has expired: nobody may write until the file is deleted or created anew. */
+  /** '': the name node's own. No client may write, until it has recovered the last block and closed the file. */
   readonly clientId: string;
   /** host:port of the holder, for messages. */
   readonly clientAddress: string;

@@ -15,6 +15,7 @@ import { type GroupMapping, SystemGroupMapping } from './group-mapping.js';
 import { describeKey } from './damaged-records.js';
 import { formatVersion } from './format.js';
 import { LeaseManager } from './lease-manager.js';
+import { LeaseRecoveries } from './lease-recoveries.js';
 import { LogTrimmer } from './log-trimmer.js';
 import { formatNameSpace, readClusterId, upgradeNameSpace } from './name-space-format.js';
 import type { NameNodeOptions } from './name-node-options.js';
@@ -23,6 +24,7 @@ import { Namespace } from './namespace.js';
 import { NamespaceView } from './namespace-view.js';
 import { endExpiredLeases, reclaimSlice } from './own-edits.js';
 import { NamespaceCatalog } from './read-blocks.js';
+import { commitRecoveredBlock, type FileRecoveryParts, recoverFiles } from './recover-files.js';
 
 export interface NameNodeParts {
   readonly store: KeyValueStore;
@@ -36,6 +38,9 @@ export interface NameNodeParts {
 
 const defaults = { supergroup: 'supergroup', accessTimePrecisionMs: 3_600_000, answersKeptMs: 600_000, editsKept: 1_000_000 };
 const leaseTickMs = 1000;
+const recoveryTickMs = 250;
+/** Beside three heartbeats: to verify a large block from a slow disk. */
+const leastRecoveryMs = 10_000;
 const reclaimIntervalMs = 100;
 const trimIntervalMs = 1000;
 
@@ -53,6 +58,7 @@ export class NameNode {
   readonly #parts: NameNodeParts;
   readonly #namespace: Namespace;
   readonly #leases: LeaseManager;
+  readonly #recovery: FileRecoveryParts;
   readonly #services: BlockServices;
   readonly #trimmer: LogTrimmer;
   readonly #calls = new Map<string, number>();
@@ -105,16 +111,20 @@ export class NameNode {
       defaultReplication: options.replication,
       maintenanceMinReplication: options.maintenanceMinReplication,
       racks: options.racks,
+      commitRecoveredBlock: (recovered) => commitRecoveredBlock(this.#recovery, recovered),
       countInodes: () => view.readCounters(),
     });
     const { blocks, safeMode, feed, health, datanodes, administration, service } = this.#services;
+    const recoveries = new LeaseRecoveries(3 * options.heartbeatIntervalMs + leastRecoveryMs);
     this.#namespace = new Namespace({
       store,
       clock,
       blocks,
       leases: this.#leases,
+      recoveries,
       defaults: { replication: options.replication, blockSizeBytes: options.blockSizeBytes, minReplication },
     });
+    this.#recovery = { namespace: this.#namespace, blocks, recoveries, clock, logger };
     this.#namespace.loadLeases((error) => this.#noteDamage(error));
     this.#trimmer = new LogTrimmer(this.#namespace, clock, { keptMs: options.answersKeptMs ?? defaults.answersKeptMs, keptEdits: options.editsKept ?? defaults.editsKept });
     this.feed = feed;
@@ -159,6 +169,9 @@ export class NameNode {
     this.#every(leaseTickMs, async () => {
       if (safeMode.isOn) this.#leases.tick();
       else await endExpiredLeases(this.#namespace, this.#leases, logger);
+    });
+    this.#every(recoveryTickMs, async () => {
+      if (!safeMode.isOn) await recoverFiles(this.#recovery);
     });
     this.#every(reclaimIntervalMs, async () => {
       while (!safeMode.isOn && !this.#closing.signal.aborted && (await reclaimSlice(this.#namespace, blocks))) await sleep(clock, 0);

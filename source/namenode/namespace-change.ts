@@ -15,6 +15,8 @@ export type ChangeListener = (change: NamespaceChange) => void;
 export interface AppliedEdit {
   /** Blocks that no file has any more. */
   readonly removedBlockIds: number[];
-  /** Files that are not under construction any more, or are gone. */
+  /** Files whose lease has ended: they are not under construction any more, or gone, or the name node's own. */
   readonly endedLeaseIds: number[];
+  /** Files that the name node has taken over, to recover their last blocks and close them. */
+  readonly recoveringIds: number[];
 }

@@ -49,13 +49,13 @@ export class NamespaceView {
     return record && decodeLease(record);
   }
 
-  /** Bytes of a file: while it is under construction those of its complete blocks, which the last block's offset tells. */
+  /** Bytes of a file: while it is under construction those of its complete blocks, and what of its last one was complete before. */
   readLength(inode: Inode): number {
     if (inode.type === 'directory') return 0;
     if (!inode.isUnderConstruction) return inode.lengthBytes;
     const blockCount = this.readLease(inode.id)?.blockCount ?? 0;
     const last = blockCount > 0 ? this.readBlock(inode.id, blockCount - 1) : undefined;
-    return last ? last.offsetBytes + (last.isComplete ? last.lengthBytes : 0) : 0;
+    return last ? last.offsetBytes + last.committedBytes : 0;
   }
 
   readStatus(inode: Inode, name = inode.name): FileStatus {

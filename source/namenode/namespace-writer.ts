@@ -23,6 +23,7 @@ export interface NamespaceWriterParts {
 export class NamespaceWriter implements AppliedEdit {
   readonly removedBlockIds: number[] = [];
   readonly endedLeaseIds: number[] = [];
+  readonly recoveringIds: number[] = [];
   readonly transaction: KeyValueTransaction;
   readonly view: TransactionView;
   readonly counters: Counters;
@@ -80,6 +81,13 @@ export class NamespaceWriter implements AppliedEdit {
     return lease.blockCount;
   }
 
+  /** The file is the name node's own from here on, until it has closed it: see LeaseRecord. */
+  takeOver(inodeId: number, lease: LeaseRecord): void {
+    this.putLease(inodeId, { ...lease, clientId: '' });
+    this.endedLeaseIds.push(inodeId);
+    this.recoveringIds.push(inodeId);
+  }
+
   putLease(inodeId: number, lease: LeaseRecord): void {
     this.transaction.put(leaseKey(inodeId), encodeLease(lease));
     this.view.noteLease(inodeId, lease);
@@ -89,7 +97,8 @@ export class NamespaceWriter implements AppliedEdit {
   completeBlock(inodeId: number, blockIndex: number, lengthBytes: number): number {
     const block = this.requireBlock(inodeId, blockIndex);
     assert(!block.isComplete || block.lengthBytes === lengthBytes, 'a complete block keeps its length');
-    if (!block.isComplete) this.putBlock(inodeId, blockIndex, { ...block, lengthBytes, isComplete: true });
+    assert(lengthBytes >= block.committedBytes && !block.isBeingCut, 'a block keeps what was complete before');
+    if (!block.isComplete) this.putBlock(inodeId, blockIndex, { ...block, lengthBytes, isComplete: true, committedBytes: lengthBytes });
     return block.offsetBytes + lengthBytes;
   }
 
@@ -97,7 +106,7 @@ export class NamespaceWriter implements AppliedEdit {
     assert(blockId > this.counters.lastBlockId && generationStamp > this.counters.lastGenerationStamp, 'ids and generation stamps only rise');
     this.counters.lastBlockId = blockId;
     this.counters.lastGenerationStamp = generationStamp;
-    this.putBlock(inodeId, blockIndex, { blockId, generationStamp, lengthBytes: 0, offsetBytes, isComplete: false });
+    this.putBlock(inodeId, blockIndex, { blockId, generationStamp, lengthBytes: 0, offsetBytes, isComplete: false, committedBytes: 0, isBeingCut: false });
   }
 
   putBlock(inodeId: number, blockIndex: number, block: FileBlock): void {

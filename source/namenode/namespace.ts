@@ -13,10 +13,11 @@ import { decodeEdit, type EditCall } from './edit-record.js';
 import { decodeId } from './inode.js';
 import { allLeases, callKey, editKey, entryKey, idOf } from './keys.js';
 import type { LeaseManager } from './lease-manager.js';
+import type { LeaseRecoveries } from './lease-recoveries.js';
 import { decodeLease } from './lease-record.js';
 import type { AppliedEdit, NamespaceChange } from './namespace-change.js';
 import { NamespaceView, TransactionView } from './namespace-view.js';
-import type { NamespaceDefaults, Plan, PlanScope, Requester } from './plan.js';
+import type { AnswerOf, NamespaceDefaults, Plan, PlanScope, Requester } from './plan.js';
 
 /** A mutating call as it came. */
 export interface MutatingCall {
@@ -30,6 +31,7 @@ export interface NamespaceParts {
   readonly clock: Clock;
   readonly blocks: BlockManagement;
   readonly leases: LeaseManager;
+  readonly recoveries: LeaseRecoveries;
   readonly defaults: NamespaceDefaults;
 }
 
@@ -48,6 +50,7 @@ export class Namespace {
   readonly #clock: Clock;
   readonly #blocks: BlockManagement;
   readonly #leases: LeaseManager;
+  readonly #recoveries: LeaseRecoveries;
   #lastEditId: number;
 
   /** The store must be formatted. */
@@ -56,16 +59,21 @@ export class Namespace {
     this.#clock = parts.clock;
     this.#blocks = parts.blocks;
     this.#leases = parts.leases;
+    this.#recoveries = parts.recoveries;
     this.defaults = parts.defaults;
     this.view = new NamespaceView(parts.store);
     this.#lastEditId = this.view.readCounters().lastEditId;
   }
 
-  /** Makes every lease on disk a fresh one: nobody could be heard of while this process was not there. `onDamage` is told of records that cannot be read. */
+  /**
+   * Makes every lease on disk a fresh one, since nobody could be heard of while this process was not there; and goes on with the files that
+   * were taken over. `onDamage` is told of records that cannot be read.
+   */
   loadLeases(onDamage: (error: DamagedRecordError) => void): void {
     for (const [key, record] of readableEntries(this.#store, allLeases, onDamage)) {
       const { clientId, isTemporary } = decodeLease(record);
-      if (clientId !== '') this.#leases.add(idOf(key), clientId, isTemporary);
+      if (clientId === '') this.#recoveries.add(idOf(key));
+      else this.#leases.add(idOf(key), clientId, isTemporary);
     }
   }
 
@@ -78,7 +86,7 @@ export class Namespace {
    * Answers `call`: by its stored answer if it was answered before (CallIdReusedError if that was another call), else by what `plan`
    * decides. Resolves, and rejects with a refusal, only when all that the answer rests on is durable.
    */
-  async mutate<A extends Answer>(call: MutatingCall, plan: (scope: PlanScope) => Plan<A>): Promise<Exclude<A, { kind: 'refusal' }>['value']> {
+  async mutate<A extends Exclude<Answer, Refusal>>(call: MutatingCall, plan: (scope: PlanScope) => Plan<A> | Plan<Refusal>): Promise<A['value']> {
     const { requester } = call;
     const { callId } = call.params;
     if (callId !== undefined) checkClientId(requester.clientId);
@@ -92,16 +100,18 @@ export class Namespace {
       }
       const scope = this.#scope(view, requester);
       const { op, answer, effects } = planOrRefusal(plan, scope, callId !== undefined);
-      if (!op && callId === undefined) return { answer, applied: undefined, effects };
-      const editCall: EditCall | undefined = callId === undefined ? undefined : { clientId: requester.clientId, callId, digest: digest!, answer };
+      // What only time can lift is not kept: the call may be tried again under its id.
+      const isKept = callId !== undefined && !(answer.kind === 'refusal' && answer.error.isRetriable);
+      if (!op && !isKept) return { answer, applied: undefined, effects };
+      const editCall: EditCall | undefined = !isKept ? undefined : { clientId: requester.clientId, callId, digest: digest!, answer };
       return { answer, applied: this.#apply(transaction, op ?? { kind: 'answer' }, scope, editCall, suspended), effects };
     });
     if (answer.kind === 'refusal') throw answer.error;
-    return answer.value as Exclude<A, { kind: 'refusal' }>['value'];
+    return answer.value;
   }
 
-  /** An edit of our own accord: undefined if `plan` finds nothing to do. Resolves when it is durable. */
-  async edit(plan: (view: NamespaceView) => EditOp | undefined): Promise<boolean> {
+  /** An edit of our own accord: undefined if `plan` finds nothing to do, and throws what it throws. Resolves when it is durable, after `effects`. */
+  async edit(plan: (view: NamespaceView) => EditOp | undefined, effects?: () => void): Promise<boolean> {
     const suspended: Key[] = [];
     let isDone = false;
     await this.#transact(suspended, (transaction) => {
@@ -110,7 +120,7 @@ export class Namespace {
       if (!op) return { answer: nullAnswer, applied: undefined, effects: undefined };
       isDone = true;
       const scope = { view, counters: view.readCounters(), timeMs: this.#clock.nowMs() };
-      return { answer: nullAnswer, applied: this.#apply(transaction, op, scope, undefined, suspended), effects: undefined };
+      return { answer: nullAnswer, applied: this.#apply(transaction, op, scope, undefined, suspended), effects };
     });
     return isDone;
   }
@@ -159,7 +169,11 @@ export class Namespace {
 
   #settle({ editId, edit }: Applied): void {
     this.#lastEditId = Math.max(this.#lastEditId, editId);
-    for (const inodeId of edit.endedLeaseIds) this.#leases.remove(inodeId);
+    for (const inodeId of edit.endedLeaseIds) {
+      this.#leases.remove(inodeId);
+      this.#recoveries.remove(inodeId);
+    }
+    for (const inodeId of edit.recoveringIds) this.#recoveries.add(inodeId);
     for (const blockId of edit.removedBlockIds) this.#blocks.remove(blockId);
   }
 
@@ -176,6 +190,8 @@ export class Namespace {
     };
   }
 }
+
+type Refusal = AnswerOf<'refusal'>;
 
 interface Applied {
   editId: number;

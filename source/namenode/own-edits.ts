@@ -13,7 +13,7 @@ import type { NamespaceView } from './namespace-view.js';
 const blocksPerTurn = 1000;
 
 /**
- * Tells block management how many copies of a file's blocks are wanted, in slices. Each slice reads the number again, so that of two changes
+ * Tells block management whose a file's blocks are and how many copies of them are wanted, in slices. Each slice reads the number again, so that of two changes
  * at once the later one stays. After a restart the blocks are loaded with it.
  */
 export async function spreadReplication(view: NamespaceView, blocks: BlockManagement, inodeId: number, yieldTurn: () => Promise<void>): Promise<void> {
@@ -25,7 +25,7 @@ export async function spreadReplication(view: NamespaceView, blocks: BlockManage
       found++;
       next = placeOfBlock(key).blockIndex + 1;
       const block: FileBlock = decodeFileBlock(value);
-      blocks.setReplication(block.blockId, inode.replication);
+      blocks.moveTo(block.blockId, inodeId, inode.replication);
     }
     if (found < blocksPerTurn) return;
     await yieldTurn();
@@ -55,7 +55,7 @@ export function createAccessTimeKeeper(parts: { namespace: Namespace; clock: Clo
   };
 }
 
-/** Ends what the tick of the leases found: temporary files go, other writers may not go on (block recovery then closes their files). */
+/** Ends what the tick of the leases found: temporary files go, the others are taken over from their writers (recoverFiles closes them). */
 export async function endExpiredLeases(namespace: Namespace, leases: LeaseManager, logger: Logger): Promise<void> {
   const { temporaryIds, expiredIds } = leases.tick();
   await Promise.all([

@@ -31,19 +31,19 @@ export function planAddBlock(
   if (blockIndex !== lease.blockCount) {
     throw new InvalidArgumentError(`${describe(view, inode)} has ${lease.blockCount} blocks: the next one has index ${lease.blockCount}, not ${blockIndex}`);
   }
-  if ((previous === null) !== (lease.blockCount === 0)) {
+  // After append, whoever opened the file anew has not written its last block.
+  const end = !previous && lease.blockCount > 0 ? view.readBlock(inodeId, lease.blockCount - 1) : undefined;
+  if (previous ? lease.blockCount === 0 : end && !end.isComplete) {
     throw new InvalidArgumentError(`block ${blockIndex} of ${describe(view, inode)} is asked for ${previous ? 'with' : 'without'} a previous one`);
   }
-  let offsetBytes = 0;
-  if (previous) {
-    const before = checkWritten(scope, file, previous);
-    offsetBytes = before.offsetBytes + previous.block.lengthBytes;
-  }
+  const before = previous ? checkWritten(scope, file, previous) : end;
+  const previousLengthBytes = previous?.block.lengthBytes ?? end?.lengthBytes;
+  const offsetBytes = before ? before.offsetBytes + previousLengthBytes! : 0;
   const { replication, blockSizeBytes } = inode;
   const located = locateNewBlock(scope, { blockIndex, offsetBytes, replication, blockSizeBytes, excluded: params.excluded, describePath: () => describe(view, inode) });
   const { blockId, generationStamp } = located.block;
   return {
-    op: { kind: 'addBlock', inodeId, blockIndex, blockId, generationStamp, previousLengthBytes: previous?.block.lengthBytes },
+    op: { kind: 'addBlock', inodeId, blockIndex, blockId, generationStamp, previousLengthBytes },
     answer: { kind: 'block', value: located },
     effects: () => {
       if (previous) blocks.commit(previous.block, previous.replicas, false);
@@ -111,7 +111,7 @@ export function checkLastBlock(view: NamespaceView, { inode, lease }: OpenFile, 
 
 /** The last block, whole as its writer says, and on enough data nodes (P1). Answers it as it was. */
 export function checkWritten(scope: PlanScope, file: OpenFile, written: WrittenBlock): FileBlock {
-  const { view, blocks, defaults } = scope;
+  const { view, blocks } = scope;
   const { inode } = file;
   const { block, replicas } = written;
   const last = checkLastBlock(view, file, block);
@@ -123,9 +123,14 @@ export function checkWritten(scope: PlanScope, file: OpenFile, written: WrittenB
   if (last.isComplete && last.lengthBytes !== block.lengthBytes) {
     throw new InvalidArgumentError(`${blockName(block)} of ${describe(view, inode)} is complete with ${last.lengthBytes} bytes, not ${block.lengthBytes}`, { blockId: block.blockId });
   }
+  if (block.lengthBytes < last.committedBytes) {
+    throw new InvalidArgumentError(`${blockName(block)} of ${describe(view, inode)} had ${last.committedBytes} bytes when it was opened again: it cannot end with ${block.lengthBytes}`, {
+      blockId: block.blockId,
+    });
+  }
   // Accepted before, by what was promised then: its writer can add no replica any more, repair does.
   if (last.isComplete) return last;
-  const needed = blocks.registeredDatanodeCount() === 1 ? 1 : Math.min(defaults.minReplication, inode.replication);
+  const needed = neededReplicas(scope, inode);
   const found = new Set(replicas.map((replica) => replica.datanodeUuid).filter((uuid) => blocks.isRegistered(uuid))).size;
   if (found < needed) {
     throw new NotReplicatedYetError(
@@ -134,6 +139,11 @@ export function checkWritten(scope: PlanScope, file: OpenFile, written: WrittenB
     );
   }
   return last;
+}
+
+/** Data nodes that a block must be on before its file goes on (P1). */
+export function neededReplicas({ blocks, defaults }: Pick<PlanScope, 'blocks' | 'defaults'>, inode: FileInode): number {
+  return blocks.registeredDatanodeCount() === 1 ? 1 : Math.min(defaults.minReplication, inode.replication);
 }
 
 /** The path of an inode, for messages; its id where it has none any more. */

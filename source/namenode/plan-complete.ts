@@ -28,7 +28,7 @@ export function planComplete(scope: PlanScope, params: CompleteParams): Plan<Ans
   let lastLengthBytes: number | undefined;
   if (last) {
     // A block that got no byte is given back: nothing is lost, and no empty block stays.
-    if (last.block.lengthBytes > 0) {
+    if (last.block.lengthBytes > 0 || checkLastBlock(view, file, last.block).committedBytes > 0) {
       lengthBytes = checkWritten(scope, file, last).offsetBytes + last.block.lengthBytes;
       lastLengthBytes = last.block.lengthBytes;
     } else {
@@ -36,7 +36,7 @@ export function planComplete(scope: PlanScope, params: CompleteParams): Plan<Ans
     }
   } else {
     const end = lease.blockCount > 0 ? view.readBlock(inodeId, lease.blockCount - 1) : undefined;
-    if (end && !end.isComplete && lease.blockCount > 1) {
+    if (end && !end.isComplete && (lease.blockCount > 1 || end.committedBytes > 0)) {
       throw new InvalidArgumentError(`the last block of ${describe(view, inode)} is neither told nor given back`, { blockId: end.blockId });
     }
     lengthBytes = end?.isComplete ? end.offsetBytes + end.lengthBytes : 0;

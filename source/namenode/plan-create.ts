@@ -1,11 +1,12 @@
-import { AlreadyBeingCreatedError, FileAlreadyExistsError } from '../protocol/errors.js';
+import { FileAlreadyExistsError } from '../protocol/errors.js';
 import type { LocatedBlock } from '../protocol/block.js';
 import type { EditOpOf } from './edit-op.js';
 import type { FileInode } from './inode.js';
 import { actions, checkAncestorAccess, checkPathAccess, checkTraverse } from './permission-checker.js';
-import { type AnswerOf, type Plan, type PlanScope, resolve } from './plan.js';
+import { type AnswerOf, hostOf, type Plan, type PlanScope, resolve } from './plan.js';
 import { locateNewBlock } from './plan-add-block.js';
 import { checkParentExists, missingParents } from './plan-mkdirs.js';
+import { planTakeOver, type TakeOver } from './plan-recover-lease.js';
 
 export interface CreateParams {
   path: string;
@@ -20,7 +21,7 @@ export interface CreateParams {
 }
 
 /** HDFS: FSDirWriteFileOp.startFile, and the first getAdditionalBlock with it where the caller asks. */
-export function planCreate(scope: PlanScope, params: CreateParams): Plan<AnswerOf<'created'>> {
+export function planCreate(scope: PlanScope, params: CreateParams): Plan<AnswerOf<'created'>> | TakeOver {
   const { requester, counters, defaults, blocks, leases, timeMs } = scope;
   const { caller, clientId } = requester;
   const { path, permission, overwrite, createParents } = params;
@@ -32,7 +33,8 @@ export function planCreate(scope: PlanScope, params: CreateParams): Plan<AnswerO
   const existing = resolved.last;
   if (existing) {
     if (overwrite) checkPathAccess(caller, resolved, actions.write);
-    checkReplaceable(scope, existing, path, overwrite);
+    const takeOver = checkReplaceable(scope, existing, path, overwrite);
+    if (takeOver) return takeOver;
   }
 
   const replication = params.replication ?? defaults.replication;
@@ -100,24 +102,13 @@ export function planCreate(scope: PlanScope, params: CreateParams): Plan<AnswerO
  * An existing file gives way to `overwrite`, unless somebody writes to it: then only if its writer was not heard of for the soft
  * limit. Temporary files give way at once, as all files do in HDFS: the next try of a broken `put` must not wait a minute.
  */
-function checkReplaceable(scope: PlanScope, existing: FileInode, path: string, overwrite: boolean): void {
+function checkReplaceable(scope: PlanScope, existing: FileInode, path: string, overwrite: boolean): TakeOver | undefined {
   const { requester, leases, view } = scope;
-  const address = hostOf(requester.address);
   const lease = existing.isUnderConstruction ? view.readLease(existing.id) : undefined;
   if (!lease) {
-    if (overwrite) return;
-    throw new FileAlreadyExistsError(`${path} for client ${address} already exists`, { path });
+    if (overwrite) return undefined;
+    throw new FileAlreadyExistsError(`${path} for client ${hostOf(requester.address)} already exists`, { path });
   }
-  if (overwrite && (lease.isTemporary || lease.clientId === '' || leases.isSoftLimitPassed(lease.clientId))) return;
-  const reason =
-    lease.clientId === ''
-      ? 'its writer has gone without closing it; delete it, or create it with overwrite'
-      : lease.clientId === requester.clientId
-        ? `${lease.clientId} is already the current lease holder.`
-        : `this file lease is currently owned by ${lease.clientId} on ${hostOf(lease.clientAddress)}`;
-  throw new AlreadyBeingCreatedError(`Failed to CREATE_FILE ${path} for ${requester.clientId} on ${address} because ${reason}`, { path });
-}
-
-export function hostOf(address: string): string {
-  return address.replace(/:\d+$/, '');
+  if (overwrite && (lease.isTemporary || lease.clientId === '' || leases.isSoftLimitPassed(lease.clientId))) return undefined;
+  return planTakeOver(scope, { inode: existing, lease, path, operation: 'CREATE_FILE' });
 }

@@ -47,6 +47,9 @@ export function planAbandonBlock(scope: PlanScope, params: { inodeId: number; bl
   const { lease } = checkLease(scope, inodeId);
   const last = lease.blockCount > 0 ? scope.view.readBlock(inodeId, lease.blockCount - 1) : undefined;
   if (last?.blockId !== block.blockId || last.isComplete) return { op: undefined, answer: nullAnswer };
+  if (last.committedBytes > 0) {
+    throw new InvalidArgumentError(`${blockName(block)} had ${last.committedBytes} bytes when its file was opened again: it cannot be given back`, { blockId: block.blockId });
+  }
   return { op: { kind: 'abandonBlock', inodeId, blockIndex: lease.blockCount - 1 }, answer: nullAnswer };
 }
 

@@ -47,6 +47,11 @@ export interface Plan<A extends Answer = Answer> {
   readonly effects?: (() => void) | undefined;
 }
 
+/** The machine of a host:port. */
+export function hostOf(address: string): string {
+  return address.replace(/:\d+$/, '');
+}
+
 export type AnswerOf<K extends Answer['kind']> = Extract<Answer, { kind: K }>;
 
 export function resolve(scope: Pick<PlanScope, 'view' | 'cache'>, path: string): ResolvedPath {

@@ -4,6 +4,7 @@ import { FileNotFoundError, IsADirectoryError } from '../protocol/errors.js';
 import { DamagedRecordError } from '../storage/record.js';
 import type { BlockCatalog, BlockManagement, CatalogBlock } from './block-management.js';
 import { decodeFileBlock } from './file-block.js';
+import { findBlockIndex } from './find-block.js';
 import type { FileInode, Inode } from './inode.js';
 import { readableEntries } from './damaged-records.js';
 import { allBlocks, blocksAfter, blocksOf, placeOfBlock } from './keys.js';
@@ -21,7 +22,10 @@ export interface BlockRange {
   allReplicas?: boolean | undefined;
 }
 
-/** The complete blocks that hold a part of the range, in order (FSDirStatAndListingOp.getBlockLocations), and the file's inode. */
+/**
+ * The blocks that hold a part of the range, in order (FSDirStatAndListingOp.getBlockLocations), and the file's inode. Of the last block of a
+ * file under construction nobody knows here how much there is: it is among them if the range reaches behind its begin.
+ */
 export function getBlockLocations(
   scope: ReadScope & { blocks: BlockManagement },
   params: BlockRange,
@@ -32,48 +36,32 @@ export function getBlockLocations(
   if (inode.type === 'directory') throw new IsADirectoryError(`Path is not a file: ${path}`, { path });
   checkPathAccess(requester.caller, resolved, actions.read);
   const file = view.readStatus(inode);
-  const end = Math.min(file.lengthBytes, offsetBytes + lengthBytes);
+  const end = inode.isUnderConstruction ? offsetBytes + lengthBytes : Math.min(file.lengthBytes, offsetBytes + lengthBytes);
   const located: LocatedBlock[] = [];
   let hasMore = false;
   if (offsetBytes < end) {
     for (const [key, value] of view.store.range({ ...blocksOf(inode.id, findBlockIndex(view, inode, offsetBytes)), limit: blocksPerPage + 1 })) {
       const block = decodeFileBlock(value);
-      if (!block.isComplete || block.offsetBytes >= end) break;
+      if (block.offsetBytes >= end) break;
       if (located.length === blocksPerPage) {
         hasMore = true;
         break;
       }
       const { blockId, generationStamp } = block;
       const { blockIndex } = placeOfBlock(key);
-      located.push({
-        block: { blockId, generationStamp, lengthBytes: block.lengthBytes },
+      const known = { blockId, generationStamp, lengthBytes: block.isBeingCut ? block.committedBytes : block.lengthBytes };
+      const place: LocatedBlock = {
+        block: known,
         blockIndex,
         offsetBytes: block.offsetBytes,
         locations: blocks.locate(blockId, { readerAddress: requester.address, allReplicas: params.allReplicas }),
-        token: blocks.token({ blockId, generationStamp, lengthBytes: block.lengthBytes }),
-      });
+        token: blocks.token(known),
+      };
+      if (!block.isComplete) place.isUnderConstruction = true;
+      located.push(place);
     }
   }
   return { inode, result: { file, blocks: located, hasMore } };
-}
-
-/**
- * The index of the block that holds a byte of the file. Blocks are at most the file's block size long, so none before
- * offset / block size can; in a file of whole blocks it is that one, and one read tells. Otherwise by halves, on the offsets.
- */
-function findBlockIndex(view: NamespaceView, inode: FileInode, offsetBytes: number): number {
-  const blockCount = inode.isUnderConstruction ? (view.readLease(inode.id)?.blockCount ?? 0) : inode.blockCount;
-  let low = Math.floor(offsetBytes / inode.blockSizeBytes);
-  let high = blockCount - 1;
-  let middle = low;
-  while (low < high) {
-    const block = view.readBlock(inode.id, middle);
-    if (!block || block.offsetBytes > offsetBytes) high = middle - 1;
-    else if (block.isComplete && block.offsetBytes + block.lengthBytes <= offsetBytes) low = middle + 1;
-    else return middle;
-    middle = Math.floor((low + high) / 2);
-  }
-  return Math.max(0, Math.min(low, blockCount - 1));
 }
 
 /** All blocks of the namespace, for block management: in pages, of what is durable. */

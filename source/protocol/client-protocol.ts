@@ -1,5 +1,6 @@
 import { Type } from '@sinclair/typebox';
 import { mutation, query } from './method.js';
+import { reopenProtocol } from './reopen-protocol.js';
 import { clusterHealthSchema, datanodeReportSchema } from './cluster-events.js';
 import {
   blockSchema,
@@ -150,6 +151,7 @@ export const clientProtocol = {
     ),
     fileStatusSchema,
   ),
+  ...reopenProtocol,
   'fs.renewLease': query('Keeps the leases of this client; answers how many files it has open', Type.Object({}, strict), Type.Object({ openFileCount: Type.Integer() }, strict)),
   'fs.mkdirs': mutation(
     'Creates a directory; true if it was not there. With createParents an existing directory is fine',

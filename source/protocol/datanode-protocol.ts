@@ -1,4 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox';
+import { blockSynchronizationProtocol } from './block-recovery-protocol.js';
 import { mutation, query } from './method.js';
 import { blockSchema, blockIdSchema, byteCountSchema, generationStampSchema, replicaLocationSchema, timeSchema } from './schemas.js';
 
@@ -142,6 +143,7 @@ export const datanodeProtocol = {
     Type.Object({ ...sender, replicas: Type.Array(Type.Object({ storageId: uuid, block: blockSchema }, strict), { minItems: 1, maxItems: 1000 }) }, strict),
     Type.Null(),
   ),
+  ...blockSynchronizationProtocol,
 };
 export type DatanodeProtocol = typeof datanodeProtocol;
 

@@ -33,6 +33,7 @@ const services = createBlockServices({
   deadNodeTimeoutMs: 1_200_000,
   blockReportIntervalMs: 3_600_000,
   maxReplicationStreams: 4,
+  commitRecoveredBlock: () => Promise.resolve(),
   countInodes: () => ({ fileCount: blockCount, directoryCount: 1 }),
 });
 

@@ -164,6 +164,7 @@ export class BlockCluster {
       blockReportIntervalMs: 3_600_000,
       maxReplicationStreams: 4,
       countInodes: () => ({ fileCount: this.catalogBlocks.length, directoryCount: 1 }),
+      commitRecoveredBlock: () => Promise.reject(new Error('no namespace here')),
       ...this.#options,
     });
   }

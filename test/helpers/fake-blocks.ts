@@ -1,4 +1,4 @@
-import type { BlockManagement, LocateOptions, ReplicaPlace, TargetRequest } from '../../source/namenode/block-management.js';
+import type { BlockManagement, CatalogBlock, LocateOptions, RecoveryOrder, ReplicaPlace, TargetRequest } from '../../source/namenode/block-management.js';
 import type { Block, ReplicaLocation } from '../../source/protocol/block.js';
 import { NotEnoughReplicasError } from '../../source/protocol/errors.js';
 
@@ -19,9 +19,18 @@ export class FakeBlocks implements BlockManagement {
   /** Changes as nodes join. */
   nodeCount: number;
   pending = 0;
+  readonly orders: RecoveryOrder[] = [];
+  /** Names of nodes that cannot be asked in a recovery. */
+  readonly unreachable = new Set<string>();
 
   constructor(nodeCount: number) {
     this.nodeCount = nodeCount;
+  }
+
+  load(block: CatalogBlock): void {
+    const { blockId, isComplete, inodeId, generationStamp, lengthBytes, replication } = block;
+    const replicas = this.#nodes().map((node) => node.datanodeUuid);
+    this.known.set(blockId, { inodeId, generationStamp, lengthBytes, replication, state: isComplete ? 'complete' : 'under construction', replicas });
   }
 
   chooseTargets(request: TargetRequest): ReplicaLocation[] {
@@ -61,6 +70,33 @@ export class FakeBlocks implements BlockManagement {
     const known = this.known.get(block.blockId)!;
     known.generationStamp = block.generationStamp;
     known.replicas = replicas.map((replica) => replica.datanodeUuid);
+  }
+
+  reopen(blockId: number): void {
+    this.log.push(`reopen ${blockId}`);
+    const known = this.known.get(blockId);
+    if (known) known.state = 'under construction';
+  }
+
+  recoveryPlaces(blockId: number): { places: ReplicaLocation[]; areAll: boolean } {
+    const known = this.known.get(blockId);
+    // After a restart nobody knows who writes it.
+    const all = this.#nodes().filter((node) => !known || known.replicas.includes(node.datanodeUuid));
+    const places = all.filter((node) => !this.unreachable.has(node.name));
+    return { places, areAll: places.length === all.length };
+  }
+
+  orderRecovery(order: RecoveryOrder): void {
+    this.orders.push(order);
+  }
+
+  inodeOf(blockId: number): number | undefined {
+    return this.known.get(blockId)?.inodeId;
+  }
+
+  moveTo(blockId: number, inodeId: number, replication: number): void {
+    const known = this.known.get(blockId);
+    if (known) Object.assign(known, { inodeId, replication });
   }
 
   setReplication(blockId: number, replication: number): void {

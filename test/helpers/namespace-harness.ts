@@ -3,13 +3,17 @@ import { silentLogger } from '../../source/base/log.js';
 import { seededRandom } from '../../source/base/random.js';
 import { createClientHandlers } from '../../source/namenode/client-service.js';
 import { LeaseManager } from '../../source/namenode/lease-manager.js';
+import { LeaseRecoveries } from '../../source/namenode/lease-recoveries.js';
 import { formatNameSpace, readClusterId } from '../../source/namenode/name-space-format.js';
 import { Namespace } from '../../source/namenode/namespace.js';
+import { NamespaceCatalog } from '../../source/namenode/read-blocks.js';
 import { endExpiredLeases, reclaimSlice } from '../../source/namenode/own-edits.js';
+import { commitRecoveredBlock, type FileRecoveryParts, recoverFiles } from '../../source/namenode/recover-files.js';
 import type { LocatedBlock } from '../../source/protocol/block.js';
 import type { ClientProtocol } from '../../source/protocol/client-protocol.js';
 import type { CallContext, ParamsOf, ResultOf } from '../../source/protocol/method.js';
 import type { KeyValueStore } from '../../source/storage/key-value-store.js';
+import type { RecoveryOrder } from '../../source/namenode/block-management.js';
 import { MemoryStore } from '../../source/storage/memory-store.js';
 import { FakeBlocks } from './fake-blocks.js';
 
@@ -25,6 +29,7 @@ export class TurnClock extends ManualClock {
 export const groupsOfUsers: Record<string, string[]> = { alice: ['eng'], bob: ['staff'], carol: ['eng', 'supergroup'] };
 export const softLimitMs = 60_000;
 export const hardLimitMs = 1_200_000;
+export const recoveryTimeoutMs = 10_000;
 const tickMs = 1000;
 
 export interface HarnessOptions {
@@ -42,6 +47,7 @@ export class NamespaceHarness {
   readonly clock: TurnClock;
   readonly blocks: FakeBlocks;
   readonly leases: LeaseManager;
+  readonly recovery: FileRecoveryParts;
   readonly namespace: Namespace;
   readonly clusterId: string;
   readonly safeMode = { isOn: false, reason: '', allow: (_what: string): Promise<void> | undefined => undefined, enter() {}, leave() {}, forceExit() {} };
@@ -60,16 +66,24 @@ export class NamespaceHarness {
     this.clusterId = readClusterId(this.store)!;
     this.blocks = new FakeBlocks(options.registeredDatanodes ?? 3);
     this.leases = new LeaseManager({ softLimitMs, hardLimitMs, tickIntervalMs: tickMs }, () => this.clock.monotonicMs());
+    const recoveries = new LeaseRecoveries(recoveryTimeoutMs);
     this.namespace = new Namespace({
       store: this.store,
       clock: this.clock,
       blocks: this.blocks,
       leases: this.leases,
+      recoveries,
       defaults: { replication: 3, blockSizeBytes: 1000, minReplication: 2 },
     });
     this.namespace.loadLeases((error) => {
       throw error;
     });
+    this.recovery = { namespace: this.namespace, blocks: this.blocks, recoveries, clock: this.clock, logger: silentLogger };
+    // Data nodes report all that there should be.
+    const catalog = new NamespaceCatalog(this.namespace.view);
+    for (let page = catalog.scanBlocks(); page.length > 0; page = catalog.scanBlocks(page.at(-1)!.inodeId, page.at(-1)!.blockIndex)) {
+      for (const block of page) this.blocks.load(block);
+    }
     this.#handlers = createClientHandlers({
       namespace: this.namespace,
       blocks: this.blocks,
@@ -133,7 +147,26 @@ export class NamespaceHarness {
     for (let left = durationMs; left > 0; left -= tickMs) {
       this.clock.advance(Math.min(left, tickMs));
       await endExpiredLeases(this.namespace, this.leases, silentLogger);
+      await recoverFiles(this.recovery);
     }
+  }
+
+  /** Does what is due for files that were taken over; answers the orders that primaries got. */
+  async recover(): Promise<RecoveryOrder[]> {
+    const begin = this.blocks.orders.length;
+    await recoverFiles(this.recovery);
+    return this.blocks.orders.slice(begin);
+  }
+
+  /** A primary has done what it was ordered, and found `lengthBytes`. */
+  async finishRecovery(order: RecoveryOrder, lengthBytes = order.newLengthBytes ?? order.block.lengthBytes): Promise<void> {
+    const replicas = lengthBytes === 0 ? [] : order.replicas.map(({ datanodeUuid, storageId }) => ({ datanodeUuid, storageId }));
+    await commitRecoveredBlock(this.recovery, { block: order.block, recoveryGeneration: order.recoveryGeneration, newLengthBytes: lengthBytes, replicas });
+  }
+
+  /** Every file that was taken over gets closed. */
+  async recoverAll(): Promise<void> {
+    while (this.recovery.recoveries.size > 0) for (const order of await this.recover()) await this.finishRecovery(order);
   }
 
   async reclaimAll(): Promise<number> {

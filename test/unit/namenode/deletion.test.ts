@@ -79,6 +79,7 @@ test('blocks behind those of a deleted directory are known after a restart: thei
     deadNodeTimeoutMs: 10_000,
     blockReportIntervalMs: 3_600_000,
     maxReplicationStreams: 2,
+    commitRecoveredBlock: () => Promise.resolve(),
     countInodes: () => ({ fileCount: 0, directoryCount: 0 }),
   });
   await services.load(new NamespaceCatalog(after.namespace.view));

@@ -30,14 +30,19 @@ test('a file of many blocks is located page by page', async (t) => {
   t.deepEqual([last.blocks.length, last.blocks[0]!.blockIndex, last.hasMore], [300, 2000, false]);
 });
 
-test('of a file under construction the finished blocks can be read', async (t) => {
+test('of a file under construction the finished blocks can be read, and the open one is named with its writers', async (t) => {
   const harness = await NamespaceHarness.open();
   const { file, block } = await harness.root('fs.create', { path: '/f', permission: 0o644, overwrite: false, createParents: false, withBlock: true });
   const locate = () => harness.root('fs.getBlockLocations', { path: '/f', offsetBytes: 0, lengthBytes: 10_000 });
-  t.deepEqual((await locate()).blocks, []);
+  const isOpen = (found: { isUnderConstruction?: true; block: { lengthBytes: number } }) => [found.isUnderConstruction ?? false, found.block.lengthBytes];
+  t.deepEqual((await locate()).blocks.map(isOpen), [[true, 0]]);
+  t.is((await locate()).file.lengthBytes, 0);
   await harness.root('fs.addBlock', { inodeId: file.inodeId, previous: written(block!, 700), blockIndex: 1, excluded: [] });
   const { blocks, file: status } = await locate();
-  t.deepEqual(blocks.map((found) => found.block.lengthBytes), [700]);
+  t.deepEqual(blocks.map(isOpen), [[false, 700], [true, 0]]);
+  t.is(blocks[1]!.offsetBytes, 700);
+  t.is(blocks[1]!.locations.length, 3);
+  t.is((await harness.root('fs.getBlockLocations', { path: '/f', offsetBytes: 0, lengthBytes: 700 })).blocks.length, 1);
   t.like(status, { lengthBytes: 700, isUnderConstruction: true });
   t.deepEqual(blocks[0]!.locations.map((location) => location.name), ['dn1', 'dn2', 'dn3']);
 });

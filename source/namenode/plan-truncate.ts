@@ -1,0 +1,42 @@
+import { counted } from '../base/text.js';
+import { InvalidArgumentError, IsADirectoryError } from '../protocol/errors.js';
+import { findBlockIndex } from './find-block.js';
+import { actions, checkPathAccess } from './permission-checker.js';
+import type { AnswerOf, Plan, PlanScope } from './plan.js';
+import { resolveExisting } from './plan-attributes.js';
+import { planTakeOver, type TakeOver } from './plan-recover-lease.js';
+
+/** What one transaction moves or removes: ten times what HDFS lets a file have (dfs.namenode.fs-limits.max-blocks-per-file). */
+export const maxBlocksPerEdit = 100_000;
+
+/**
+ * HDFS: FSDirTruncateOp.truncate. At a block's boundary the file is cut at once (true); inside a block it is under construction, as the name
+ * node's own, until a recovery has cut the block (false).
+ */
+export function planTruncate(scope: PlanScope, params: { path: string; newLengthBytes: number }): Plan<AnswerOf<'boolean'>> | TakeOver {
+  const { view, requester, blocks, timeMs } = scope;
+  const { path, newLengthBytes } = params;
+  const { inode, resolved } = resolveExisting(scope, path);
+  if (inode.type === 'directory') throw new IsADirectoryError(`Path is not a file: ${path}`, { path });
+  checkPathAccess(requester.caller, resolved, actions.write);
+  const lease = inode.isUnderConstruction ? view.readLease(inode.id) : undefined;
+  if (lease) return planTakeOver(scope, { inode, lease, path, operation: 'TRUNCATE_FILE' });
+  const { lengthBytes, blockCount } = inode;
+  if (newLengthBytes > lengthBytes) {
+    throw new InvalidArgumentError(`Cannot truncate to a larger file size. Current size: ${lengthBytes}, truncate size: ${newLengthBytes}.`, { path });
+  }
+  if (newLengthBytes === lengthBytes) return { op: undefined, answer: { kind: 'boolean', value: true } };
+
+  const blockIndex = findBlockIndex(view, inode, newLengthBytes);
+  const block = view.readBlock(inode.id, blockIndex)!;
+  const cutLengthBytes = newLengthBytes > block.offsetBytes ? newLengthBytes - block.offsetBytes : undefined;
+  const kept = cutLengthBytes === undefined ? blockIndex : blockIndex + 1;
+  if (blockCount - kept > maxBlocksPerEdit) {
+    throw new InvalidArgumentError(`${path} has ${counted(blockCount - kept, 'block')} behind that length; truncate it by at most ${maxBlocksPerEdit} blocks at a time`, { path });
+  }
+  return {
+    op: { kind: 'truncate', inodeId: inode.id, blockCount: kept, cutLengthBytes, modificationTimeMs: timeMs },
+    answer: { kind: 'boolean', value: cutLengthBytes === undefined },
+    effects: cutLengthBytes === undefined ? undefined : () => blocks.reopen(block.blockId, 0),
+  };
+}
