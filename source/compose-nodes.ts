@@ -8,7 +8,7 @@ import type { Config } from './config.js';
 import { DataNode } from './datanode/data-node.js';
 import { NameNode } from './namenode/name-node.js';
 import { clientProtocol } from './protocol/client-protocol.js';
-import { type DatanodeProtocol, datanodeProtocol, datanodeServiceProtocol } from './protocol/datanode-protocol.js';
+import { type DatanodeProtocol, datanodeProtocol, type DatanodeServiceProtocol, datanodeServiceProtocol } from './protocol/datanode-protocol.js';
 import type { Identity } from './protocol/hello.js';
 import type { RunningNode } from './serve.js';
 import { openLmdbStore } from './storage/lmdb-store.js';
@@ -116,6 +116,7 @@ export async function startDataNode(options: NodeOptions & { port: number }): Pr
       store,
       nameNode: caller,
       connector,
+      openPeer: (address) => createRpcCaller<DatanodeServiceProtocol>({ address, identity, clock: systemClock }),
       clock: systemClock,
       random: systemRandom,
       logger,

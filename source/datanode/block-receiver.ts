@@ -220,7 +220,7 @@ export class BlockReceiver {
   /** `forwarded` settles when the next node has it, or will not. */
   #take(frame: Frame, header: PacketHeader, forwarded: Promise<unknown> | undefined): void {
     const { budget, counters } = this.#node;
-    const { sequence, isLast, isSync, chunkBytes, offsetInBlock, dataLength } = header;
+    const { sequence, isLast, isSync, isFlush, chunkBytes, offsetInBlock, dataLength } = header;
     const heldBytes = frame.raw.length;
     this.#heldPackets++;
     budget.take(heldBytes);
@@ -231,6 +231,7 @@ export class BlockReceiver {
       checksums: packetChecksums(frame.body, header),
       chunkBytes,
       isLast: isLast && this.#request.isFinal,
+      isFlush: isFlush || isSync,
     });
     this.#hasLast = isLast;
     void Promise.allSettled([written, forwarded]).then(() => {

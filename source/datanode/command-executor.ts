@@ -1,6 +1,7 @@
 import { type Block, blockName } from '../protocol/block.js';
 import type { DatanodeCommand } from '../protocol/datanode-protocol.js';
 import { ChecksumError, InputOutputError, ReplicaNotFoundError, StaleGenerationError } from '../protocol/errors.js';
+import type { BlockRecoveries } from './block-recovery.js';
 import type { NodeContext } from './node-context.js';
 import { copyReplica } from './replica-copier.js';
 import type { ReplicaCheck } from './replica-check.js';
@@ -16,6 +17,7 @@ export class CommandExecutor {
   readonly #node: NodeContext;
   readonly #check: ReplicaCheck;
   readonly #maxCopies: number;
+  readonly #recoveries: BlockRecoveries;
   readonly #onDeleted: (block: Block, storageId: string | undefined) => void;
   readonly #closed = new AbortController();
   readonly #copies = new Map<number, { command: Replicate; doneBytes: number; isRunning: boolean }>();
@@ -25,10 +27,11 @@ export class CommandExecutor {
 
   constructor(
     node: NodeContext,
-    options: { check: ReplicaCheck; maxCopies: number; onDeleted: (block: Block, storageId: string | undefined) => void },
+    options: { check: ReplicaCheck; recoveries: BlockRecoveries; maxCopies: number; onDeleted: (block: Block, storageId: string | undefined) => void },
   ) {
     this.#node = node;
     this.#check = options.check;
+    this.#recoveries = options.recoveries;
     this.#maxCopies = options.maxCopies;
     this.#onDeleted = options.onDeleted;
   }
@@ -53,6 +56,9 @@ export class CommandExecutor {
         case 'verify':
           for (const block of command.blocks) this.#check.request(block, { isOrdered: true });
           break;
+        case 'recover':
+          this.#recoveries.execute(command);
+          break;
         case 'register':
         case 'blockReport':
           // The link's own affair.
@@ -65,7 +71,7 @@ export class CommandExecutor {
     this.#closed.abort();
     this.#copies.clear();
     this.#deletions.length = 0;
-    await Promise.allSettled([...this.#running, this.#deleting]);
+    await Promise.allSettled([...this.#running, this.#deleting, this.#recoveries.close()]);
   }
 
   #queueCopy(command: Replicate): void {

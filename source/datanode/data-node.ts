@@ -5,12 +5,13 @@ import type { Random } from '../base/random.js';
 import { type Block, blockName } from '../protocol/block.js';
 import { type BlockChannel, type BlockChannelConnector, type Frame, frameTypes } from '../protocol/block-stream.js';
 import type { DatanodeProtocol, DatanodeServiceProtocol } from '../protocol/datanode-protocol.js';
-import { ChecksumError, InputOutputError, OverloadedError } from '../protocol/errors.js';
+import { ChecksumError, InputOutputError, OverloadedError, PermissionDeniedError } from '../protocol/errors.js';
 import type { Identity } from '../protocol/hello.js';
 import type { CallContext, Handlers, RpcCaller } from '../protocol/method.js';
 import type { BlockStore } from '../storage/block-store.js';
 import { Permits } from '../storage/permits.js';
 import type { MetricSample } from '../transport/metrics.js';
+import { BlockRecoveries } from './block-recovery.js';
 import { BlockReceiver } from './block-receiver.js';
 import { parseRead, parseTransfer, parseWrite } from './block-requests.js';
 import { BlockScanner } from './block-scanner.js';
@@ -69,6 +70,8 @@ export interface DataNodeOptions {
   store: BlockStore;
   nameNode: RpcCaller<DatanodeProtocol>;
   connector: BlockChannelConnector;
+  /** A connection to another data node's service: the node closes it. */
+  openPeer: (address: string) => RpcCaller<DatanodeServiceProtocol>;
   clock: Clock;
   random: Random;
   logger: Logger;
@@ -150,10 +153,17 @@ export class DataNode {
       hopTimeoutMs: this.#settings.hopTimeoutMs,
       diskTimeoutMs: this.#settings.diskTimeoutMs,
       onReceived: (block, storageId) => outbox.add({ kind: 'received', storageId, block }),
-      onSuspect: (block) => this.#check.request(block, { isOrdered: false }),
+      // What is being written is checked by the recovery that ends it, if its writer does not.
+      onSuspect: (block) => {
+        if (store.getReplica(block.blockId)?.state !== 'being-written') this.#check.request(block, { isOrdered: false });
+      },
     };
     this.#executor = new CommandExecutor(this.#node, {
       check: this.#check,
+      recoveries: new BlockRecoveries(this.#node, {
+        openPeer: options.openPeer,
+        commit: (recovered, signal) => this.#link.commitRecovery(recovered, signal),
+      }),
       maxCopies: this.#settings.maxReplicationStreams,
       onDeleted: (block, storageId) => this.#noteDeleted(block, storageId),
     });
@@ -294,6 +304,15 @@ export class DataNode {
         failedVolumes: store.failedVolumes,
         scans: this.#scanner.progress,
       }),
+      'replica.initRecovery': ({ block, recoveryGeneration }, context) => {
+        checkPeer(context);
+        return store.initRecovery({ blockId: block.blockId, generationStamp: block.generationStamp, recoveryGeneration });
+      },
+      'replica.updateRecovery': async ({ block, recoveryGeneration, newLengthBytes }, context) => {
+        checkPeer(context);
+        const { storageId } = await store.updateRecovery({ blockId: block.blockId, recoveryGeneration, newLengthBytes });
+        return { storageId };
+      },
       'replica.getInfo': ({ blockId }) => store.getReplica(blockId) ?? null,
       'replica.getChecksum': async ({ block, bytesPerCrc }) => {
         const release = await this.#checksums.acquire();
@@ -328,6 +347,11 @@ export class DataNode {
       this.#options.logger.info(`${blockName(block)} has had no writer for ${Math.round(abandonedMs / 60_000)} min: deleted`);
     }
   }
+}
+
+/** Recoveries are the nodes' own affair: a client that could begin one could stop anybody's writer. */
+function checkPeer({ role, user }: CallContext): void {
+  if (role !== 'datanode') throw new PermissionDeniedError(`${user} is no data node: only they recover replicas`);
 }
 
 function counted(counters: NodeCounters, name: 'activeWrites' | 'activeReads' | 'activeCopies', operation: Operation): Operation {

@@ -4,10 +4,11 @@ import type { Random } from '../base/random.js';
 import type { Block } from '../protocol/block.js';
 import { encodeReplicas, maxReplicasPerSlice } from '../protocol/block-report.js';
 import type { DatanodeCommand, DatanodeProtocol } from '../protocol/datanode-protocol.js';
-import { ClusterMismatchError, RegistrationRefusedError, UnregisteredNodeError, VersionMismatchError } from '../protocol/errors.js';
+import { ClusterMismatchError, DfsError, RegistrationRefusedError, UnregisteredNodeError, VersionMismatchError } from '../protocol/errors.js';
 import type { Identity } from '../protocol/hello.js';
 import type { ParamsOf, ResultOf, RpcCaller } from '../protocol/method.js';
 import type { BlockStore } from '../storage/block-store.js';
+import type { RecoveredBlock } from './block-recovery.js';
 import { type NoticeBatch, ReportOutbox } from './report-outbox.js';
 
 type Heartbeat = ParamsOf<DatanodeProtocol, 'datanode.sendHeartbeat'>;
@@ -86,6 +87,25 @@ export class NameNodeLink {
 
   async waitUntilRegistered(): Promise<void> {
     if (!this.isRegistered) await new Promise<void>((resolve) => this.#registeredWaiters.push(resolve));
+  }
+
+  /** Tells of the end of a recovery, through restarts of the name node, until it took it or refused it, or the signal aborts. */
+  async commitRecovery(recovered: RecoveredBlock, signal: AbortSignal): Promise<void> {
+    const stop = AbortSignal.any([signal, this.#closed.signal]);
+    for (let failures = 0; ; failures++) {
+      stop.throwIfAborted();
+      await this.waitUntilRegistered();
+      const session = this.#session!;
+      try {
+        await this.#call('datanode.commitBlockSynchronization', { ...session.sender, ...recovered }, stop);
+        return;
+      } catch (error) {
+        const isUnregistered = error instanceof UnregisteredNodeError;
+        if (stop.aborted || !(isUnregistered || (error instanceof DfsError && error.isRetriable))) throw error;
+        if (isUnregistered) session.ended.abort();
+        await this.#backoff(failures, stop);
+      }
+    }
   }
 
   async close(): Promise<void> {

@@ -30,6 +30,11 @@ import type { WireError } from './errors.js';
  *     +------------+-------------+---------------+------------+---------------+----------------+--------+
  *       u32          u32           u64             u32          u32
  *
+ * Packets follow each other byte by byte: each begins where the one before ended, inside a chunk too. The checksums of a packet are counted from
+ * its own begin, those of a replica from the begin of the block: whoever writes a packet that begins inside a chunk goes on with that
+ * chunk's checksum, which a node that takes an existing replica over (`recover`, append) has compared with the bytes before. A sender
+ * ends the first packet behind such a place with the chunk, so that the following ones fit.
+ *
  * ACK body: one entry a replica, in pipeline order beginning with the sender of this ACK:
  *
  *      0          4        6
@@ -48,7 +53,7 @@ const ackHeaderBytes = 6;
 const ackEntryBytes = 17;
 
 export const frameTypes = { hello: 1, status: 2, write: 3, read: 4, packet: 5, ack: 6, transfer: 7 } as const;
-export const packetFlags = { last: 1, sync: 2 } as const;
+export const packetFlags = { last: 1, sync: 2, flush: 4 } as const;
 
 /** What fits in a frame; a larger one closes the channel. 4 MiB of data and its checksums and then some. */
 export const maxFrameBodyBytes = 5 * 1024 * 1024;
@@ -110,6 +115,8 @@ export interface PacketHeader {
   isLast: boolean;
   /** fsync what there is before acknowledging (hsync). */
   isSync: boolean;
+  /** Somebody waits for its acknowledgement to rely on it (hflush): what is written is kept though the write may fail later. */
+  isFlush?: boolean;
 }
 
 export const ackStatuses = ['ok', 'error', 'checksum', 'noSpace', 'stale'] as const;
@@ -198,7 +205,7 @@ export function packetOverheadBytes(dataLength: number, chunkBytes: number): num
 
 /** Writes prefix and packet header at the begin of `target`; checksums and data follow at `framePrefixBytes + packetHeaderBytes`. */
 export function encodePacketHeader(target: Buffer, header: PacketHeader): void {
-  const flags = (header.isLast ? packetFlags.last : 0) | (header.isSync ? packetFlags.sync : 0);
+  const flags = (header.isLast ? packetFlags.last : 0) | (header.isSync ? packetFlags.sync : 0) | (header.isFlush ? packetFlags.flush : 0);
   encodePrefix(target, frameTypes.packet, flags, packetHeaderBytes + 4 * header.checksumCount + header.dataLength);
   const at = framePrefixBytes;
   target.writeUInt32BE(header.sequence, at);
@@ -221,6 +228,7 @@ export function decodePacketHeader(frame: Pick<Frame, 'flags' | 'body'>): Packet
     checksumCount: body.readUInt32BE(20),
     isLast: (flags & packetFlags.last) !== 0,
     isSync: (flags & packetFlags.sync) !== 0,
+    isFlush: (flags & packetFlags.flush) !== 0,
   };
   if (header.chunkBytes === 0 || !Number.isSafeInteger(offsetInBlock)) return undefined;
   if (header.checksumCount !== Math.ceil(header.dataLength / header.chunkBytes)) return undefined;

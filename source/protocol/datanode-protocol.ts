@@ -1,5 +1,5 @@
 import { type Static, Type } from '@sinclair/typebox';
-import { blockSynchronizationProtocol } from './block-recovery-protocol.js';
+import { blockSynchronizationProtocol, replicaRecoveryProtocol } from './block-recovery-protocol.js';
 import { mutation, query } from './method.js';
 import { blockSchema, blockIdSchema, byteCountSchema, generationStampSchema, replicaLocationSchema, timeSchema } from './schemas.js';
 
@@ -149,6 +149,7 @@ export type DatanodeProtocol = typeof datanodeProtocol;
 
 /** What a data node itself serves (Hadoop: ClientDatanodeProtocol). Block bytes go over the block stream, never here. */
 export const datanodeServiceProtocol = {
+  ...replicaRecoveryProtocol,
   'node.getInfo': query(
     'Who this is and what it holds',
     Type.Object({}, strict),

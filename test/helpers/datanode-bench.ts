@@ -21,8 +21,8 @@ import {
   type StatusMessage,
   type WriteRequest,
 } from '../../source/protocol/block-stream.js';
-import type { DatanodeCommand, DatanodeProtocol } from '../../source/protocol/datanode-protocol.js';
-import { UnavailableError } from '../../source/protocol/errors.js';
+import type { DatanodeCommand, DatanodeProtocol, DatanodeServiceProtocol } from '../../source/protocol/datanode-protocol.js';
+import { OutcomeUnknownError, UnavailableError } from '../../source/protocol/errors.js';
 import type { Identity } from '../../source/protocol/hello.js';
 import type { ParamsOf, ResultOf, RpcCaller } from '../../source/protocol/method.js';
 import { LocalBlockStore } from '../../source/storage/local-block-store.js';
@@ -104,6 +104,8 @@ export class DatanodeBench {
   readonly nodes: BenchNode[] = [];
   readonly faults = new Map<string, LinkFaults>();
   readonly #dead = new Set<string>();
+  /** Before a call of one data node to another, and after its work: throw to lose the call, or its answer. */
+  onPeerCall: (call: { method: string; address: string; isDone: boolean }) => void | Promise<void> = () => {};
   readonly #clock: Clock;
   readonly #logger: Logger = process.env.DFSH_TEST_LOG ? createLogger((line) => process.stderr.write(line)) : silentLogger;
 
@@ -129,6 +131,7 @@ export class DatanodeBench {
       store,
       nameNode,
       connector: this.connector(),
+      openPeer: (peerAddress) => this.#peer(peerAddress),
       clock: this.#clock,
       random,
       logger: this.#logger,
@@ -171,6 +174,23 @@ export class DatanodeBench {
       .handleChannel(acceptor, { user: 'hdfs', clientId: 'test', role: 'client', remoteAddress: opener.remoteAddress })
       .finally(() => node.channels.delete(acceptor));
     return opener;
+  }
+
+  #peer(address: string): RpcCaller<DatanodeServiceProtocol> {
+    return {
+      call: async (method, params) => {
+        await Promise.resolve();
+        const node = this.nodes.find((each) => each.address === address);
+        if (!node || this.#dead.has(address)) throw new UnavailableError(`nothing answers at ${address}`);
+        await this.onPeerCall({ method, address, isDone: false });
+        const context = { user: 'hdfs', clientId: 'peer', role: 'datanode', remoteAddress: 'peer:1' } as const;
+        const result = await node.dataNode.handlers[method](params, context);
+        await this.onPeerCall({ method, address, isDone: true });
+        if (this.#dead.has(address)) throw new OutcomeUnknownError(`${address} broke off`);
+        return result as never;
+      },
+      close: () => {},
+    };
   }
 
   /** All its connections break, and it answers no more. What it had begun goes on in the dark. */

@@ -216,7 +216,7 @@ export class MiniDataNode {
     const identity: Identity = { clusterId: store.clusterId, role: 'datanode', user: superuser, clientId: store.datanodeUuid };
     const nameNode = createRpcCaller<typeof datanodeProtocol>({ address: this.#nameNodeAddress(), identity, clock });
     const connector = createBlockChannelConnector({ identity, clock });
-    const node = await DataNode.open({ store, nameNode, connector, clock, random: systemRandom, logger, identity, host, port: this.#port });
+    const node = await DataNode.open({ store, nameNode, connector, openPeer: (address) => createRpcCaller({ address, identity, clock }), clock, random: systemRandom, logger, identity, host, port: this.#port });
     const listener = await listen({
       host,
       port: this.#port,

@@ -97,13 +97,15 @@ test('what cannot be read is refused with its reason, and the channel takes the 
     const channel = bench.connect(node.address);
     for (const [request, code] of [
       [{ block: { ...block, blockId: 2 }, token: '', offsetBytes: 0, lengthBytes: 10 }, 1203],
-      [{ block: { ...block, generationStamp: 8 }, token: '', offsetBytes: 0, lengthBytes: 10 }, 1104],
+      [{ block: { ...block, generationStamp: 10 }, token: '', offsetBytes: 0, lengthBytes: 10 }, 1104],
       [{ block, token: '', offsetBytes: 101, lengthBytes: 10 }, 1008],
     ] as const) {
       const { status } = await readRange(channel, request);
       t.is(status.ok ? 0 : status.error.code, code);
     }
     t.true((await readRange(channel, { block, token: '', offsetBytes: 0, lengthBytes: 10 })).isVerified);
+    const older = await readRange(channel, { block: { ...block, generationStamp: 8 }, token: '', offsetBytes: 0, lengthBytes: 10 });
+    t.deepEqual(older.bytes, content(1, 100).subarray(0, 10), 'a reader that opened the file before an append goes on');
   }));
 
 test('a reader that goes away in the middle ends the operation', (t) =>
