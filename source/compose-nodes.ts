@@ -57,6 +57,7 @@ export async function startNameNode(options: NodeOptions & { isFormatWanted: boo
         isDurableClose: config.isDurableClose,
         softLeaseLimitMs: config.softLeaseLimitMs,
         hardLeaseLimitMs: config.hardLeaseLimitMs,
+        unknownReplicaGraceMs: config.unknownReplicaGraceMs,
       },
     });
     closing.add(() => nameNode.close());

@@ -35,6 +35,8 @@ export interface Config {
   readonly isDurableClose: boolean;
   readonly softLeaseLimitMs: number;
   readonly hardLeaseLimitMs: number;
+  /** A replica that no block explains is left alone for so long before it is deleted. */
+  readonly unknownReplicaGraceMs: number;
   /** How many copies a node sends or receives for repair at a time. */
   readonly maxReplicationStreams: number;
   /** Bytes a data node leaves free on each disk. */
@@ -103,6 +105,7 @@ const rules = {
   durable_close: truth,
   soft_lease_limit_ms: milliseconds(100),
   hard_lease_limit_ms: milliseconds(100),
+  unknown_replica_grace_ms: milliseconds(0),
   max_replication_streams: whole(1, 1000, 'copies at a time'),
   reserved_space: size(0, 2 ** 40),
   failed_volumes_tolerated: whole(0, maxFolders - 1, 'storage directories'),
@@ -201,6 +204,7 @@ export async function parseConfig(content: string, { file, defaultDataDirectory 
     isDurableClose: value('durable_close', true),
     softLeaseLimitMs,
     hardLeaseLimitMs,
+    unknownReplicaGraceMs: value('unknown_replica_grace_ms', minuteMs),
     maxReplicationStreams: value('max_replication_streams', 4),
     // The name node may share the disk, and takes no change, not even a deletion, once little is left for it.
     reservedBytes: value('reserved_space', 256 * 1024 * 1024),

@@ -26,6 +26,8 @@ export interface NameNodeOptions {
   readonly maintenanceMinReplication?: number | undefined;
   /** Which rack a data node stands on: all on one, unless said. */
   readonly racks?: RackMapping | undefined;
+  /** A replica that no block explains is left alone for so long: 60 s. */
+  readonly unknownReplicaGraceMs?: number | undefined;
   /** Members may do anything: `supergroup`. */
   readonly supergroup?: string | undefined;
   /** 1 h; 0: access times are not kept. */

@@ -112,6 +112,7 @@ export class NameNode {
       maintenanceMinReplication: options.maintenanceMinReplication,
       racks: options.racks,
       commitRecoveredBlock: (recovered) => commitRecoveredBlock(this.#recovery, recovered),
+      ...(options.unknownReplicaGraceMs === undefined ? {} : { strangerGraceMs: options.unknownReplicaGraceMs }),
       countInodes: () => view.readCounters(),
     });
     const { blocks, safeMode, feed, health, datanodes, administration, service } = this.#services;
