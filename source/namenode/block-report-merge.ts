@@ -106,10 +106,19 @@ export class BlockReportMerge {
       this.#reportedCount++;
       // The report was made before the node deleted it.
       if (this.#node.recentEvents.wasDeleted(reported.blockId)) continue;
+      if (this.#isOutrun(reported)) continue;
       const entry = takeReplica(this.#parts, at, reported, this.#nextEntry, false, nowMs);
       this.#nextEntry = entry + 1;
       if (entry >= 0) this.#seen.add(entry);
     }
+  }
+
+  /** The report was made before the node got the generation that it told of since (HDFS-16987): that replica stays what it is. */
+  #isOutrun({ blockId, generationStamp }: ReportedReplica): boolean {
+    if (!this.#node.recentEvents.wasReceived(blockId)) return false;
+    const { map } = this.#parts.redundancy;
+    const entry = map.find(blockId);
+    return entry >= 0 && generationStamp < map.generationStamp(entry);
   }
 
   /** Whether what is not in the report may be taken away: not when some of what the node told of by itself lately is forgotten. */

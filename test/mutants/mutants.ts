@@ -10,11 +10,11 @@ export const mutants: readonly Mutant[] = [
     caughtBy: ['unit/namenode/writing.test.js'],
   },
   {
-    name: 'the newest replica is taken for an old one',
+    name: 'a late report takes the newest replica away',
     of: 'HDFS-16987',
-    file: 'source/namenode/block-report-rules.ts',
-    changes: [{ from: "if (replica.generationStamp < block.generationStamp) return 'old';", to: "if (replica.generationStamp !== block.generationStamp) return 'old';" }, { from: "  if (replica.generationStamp > block.generationStamp) return 'newer';\n", to: '' }],
-    caughtBy: ['unit/namenode/block-report*.test.js', 'unit/namenode/block-recovery*.test.js', 'unit/namenode/old-generations*.test.js'],
+    file: 'source/namenode/block-report-merge.ts',
+    changes: [{ from: '      if (this.#isOutrun(reported)) continue;\n', to: '' }, { from: '  #isOutrun(', to: '  protected isOutrun(' }],
+    caughtBy: ['unit/namenode/block-report-append.test.js'],
   },
   {
     name: 'a small state file is written in place',
