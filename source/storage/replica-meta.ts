@@ -1,4 +1,6 @@
 import { crc32 } from '../base/checksum.js';
+import { blockName } from '../protocol/block.js';
+import { VersionMismatchError } from '../protocol/errors.js';
 
 /**
  * The checksum file of a replica, `blk_ID_GS.meta`. All numbers big-endian.
@@ -59,13 +61,21 @@ export function encodeMetaHeader(header: MetaHeader): Buffer {
   return bytes;
 }
 
-/** The header, or what is wrong with it, in a few words. `expected`: whom the file says, by its name, to belong to. */
+/**
+ * The header, or what is wrong with it, in a few words. `expected`: whom the file says, by its name, to belong to. VersionMismatchError if
+ * it is whole, and of a version that this program does not know: that is no rot.
+ */
 export function decodeMetaHeader(bytes: Buffer, expected: { blockId: number; generationStamp: number }): MetaHeader | string {
   if (bytes.length < metaHeaderBytes) return 'the checksum file is shorter than its header';
   if (bytes.readUInt32BE(0) !== metaMagic) return 'the checksum file does not begin with its magic number';
-  const version = bytes.readUInt16BE(4);
-  if (version !== metaFormatVersion) return `the checksum file has format version ${version}, this program reads ${metaFormatVersion}`;
   if (bytes.readUInt32BE(checkedBytes) !== crc32(bytes.subarray(0, checkedBytes))) return 'the header of the checksum file is damaged';
+  const version = bytes.readUInt16BE(4);
+  if (version !== metaFormatVersion) {
+    throw new VersionMismatchError(
+      `the checksum file of ${blockName(expected)} has format version ${version}, this program reads ${metaFormatVersion}: use the version of dfsh that wrote it`,
+      { blockId: expected.blockId },
+    );
+  }
   if (bytes[7] !== crc32Algorithm) return `the checksum file has algorithm ${bytes[7]}, this program knows ${crc32Algorithm} (CRC-32)`;
   const header: MetaHeader = {
     state: bytes[6] === 1 ? 'finalized' : 'being-written',

@@ -6,7 +6,7 @@ import { createLogger, type Logger, silentLogger } from '../../source/base/log.j
 import { systemRandom } from '../../source/base/random.js';
 import type { DfsClient } from '../../source/client/client-api.js';
 import { createDfsClient } from '../../source/client/dfs-client.js';
-import { DataNode } from '../../source/datanode/data-node.js';
+import { DataNode, type DataNodeSettings } from '../../source/datanode/data-node.js';
 import { NameNode } from '../../source/namenode/name-node.js';
 import { clientProtocol } from '../../source/protocol/client-protocol.js';
 import type { ClusterHealth } from '../../source/protocol/cluster-events.js';
@@ -21,6 +21,7 @@ import { createBlockChannelConnector } from '../../source/transport/block-channe
 import { openFeed } from '../../source/transport/feed-client.js';
 import { listen, type NodeListener } from '../../source/transport/listen.js';
 import { createRpcCaller } from '../../source/transport/rpc-client.js';
+import { DiskFaults, faultyDisk } from './disk-faults.js';
 
 export interface MiniClusterOptions {
   dataNodeCount?: number;
@@ -34,6 +35,14 @@ export interface MiniClusterOptions {
   hardLeaseLimitMs?: number;
   /** 2,000 if not said. */
   deadNodeTimeoutMs?: number;
+  /** Of each data node. */
+  dataNode?: MiniDataNodeOptions;
+}
+
+export interface MiniDataNodeOptions {
+  /** Storage directories; 1 if not said. */
+  volumeCount?: number;
+  settings?: Partial<DataNodeSettings>;
 }
 
 const superuser = 'tester';
@@ -77,8 +86,8 @@ export class MiniCluster {
   }
 
   /** In joining order, so that the first is dn1. */
-  async addNode(): Promise<MiniDataNode> {
-    const node = new MiniDataNode(join(this.directory, `datanode-${this.nodes.length + 1}`), () => this.nameNodeAddress);
+  async addNode(options: MiniDataNodeOptions = this.#options.dataNode ?? {}): Promise<MiniDataNode> {
+    const node = new MiniDataNode(join(this.directory, `datanode-${this.nodes.length + 1}`), () => this.nameNodeAddress, options);
     this.nodes.push(node);
     await node.start();
     return node;
@@ -188,14 +197,21 @@ export class MiniCluster {
 }
 
 export class MiniDataNode {
+  /** The first of `directories`. */
   readonly directory: string;
+  readonly directories: readonly string[];
+  /** Of its disks: stay over a restart. */
+  readonly faults = new DiskFaults();
+  readonly #options: MiniDataNodeOptions;
   readonly #nameNodeAddress: () => string;
   readonly #logger: Logger;
-  #running: { node: DataNode; stop: () => Promise<void>; address: string } | undefined;
+  #running: { node: DataNode; store: LocalBlockStore; stop: () => Promise<void>; address: string } | undefined;
   #port = 0;
 
-  constructor(directory: string, nameNodeAddress: () => string) {
+  constructor(directory: string, nameNodeAddress: () => string, options: MiniDataNodeOptions) {
     this.directory = directory;
+    this.#options = options;
+    this.directories = Array.from({ length: options.volumeCount ?? 1 }, (_, index) => (index === 0 ? directory : `${directory}-${index + 1}`));
     this.#nameNodeAddress = nameNodeAddress;
     this.#logger = loggerOf(directory.slice(directory.lastIndexOf('/') + 1));
   }
@@ -208,15 +224,23 @@ export class MiniDataNode {
     return `${host}:${this.#port}`;
   }
 
+  get dataNode(): DataNode {
+    return this.#running!.node;
+  }
+
+  get store(): LocalBlockStore {
+    return this.#running!.store;
+  }
+
   /** Resolves once it is registered. The same port each time. */
   async start(): Promise<void> {
     const clock = systemClock;
     const logger = this.#logger;
-    const store = await LocalBlockStore.open({ disk: nodeDisk, directories: [this.directory], clock, random: systemRandom, logger });
+    const store = await LocalBlockStore.open({ disk: faultyDisk(nodeDisk, this.faults), directories: this.directories, clock, random: systemRandom, logger });
     const identity: Identity = { clusterId: store.clusterId, role: 'datanode', user: superuser, clientId: store.datanodeUuid };
     const nameNode = createRpcCaller<typeof datanodeProtocol>({ address: this.#nameNodeAddress(), identity, clock });
     const connector = createBlockChannelConnector({ identity, clock });
-    const node = await DataNode.open({ store, nameNode, connector, openPeer: (address) => createRpcCaller({ address, identity, clock }), clock, random: systemRandom, logger, identity, host, port: this.#port });
+    const node = await DataNode.open({ store, nameNode, connector, openPeer: (address) => createRpcCaller({ address, identity, clock }), clock, random: systemRandom, logger, identity, host, port: this.#port, options: this.#options.settings ?? {} });
     const listener = await listen({
       host,
       port: this.#port,
@@ -235,7 +259,7 @@ export class MiniDataNode {
       await Promise.all([listener.close(), node.close()]);
       await store.close();
     };
-    this.#running = { node, stop, address: listener.address };
+    this.#running = { node, store, stop, address: listener.address };
     node.start({ host, port: listener.port });
     await node.waitUntilRegistered();
   }
@@ -248,16 +272,21 @@ export class MiniDataNode {
   }
 
   async replicaFile(blockId: number): Promise<string | undefined> {
-    const files = await readdir(join(this.directory, 'current'), { recursive: true });
-    const name = files.find((file) => file.endsWith(`/blk_${blockId}`));
-    return name && join(this.directory, 'current', name);
+    for (const directory of this.directories) {
+      const files = await readdir(join(directory, 'current'), { recursive: true });
+      const name = files.find((file) => file.endsWith(`/blk_${blockId}`));
+      if (name) return join(directory, 'current', name);
+    }
+    return undefined;
   }
 
   /** Names of the files of all finalized replicas and those being written. */
   async replicaNames(): Promise<string[]> {
     const names: string[] = [];
-    for (const folder of ['current', 'rbw', 'tmp']) {
-      for (const file of await readdir(join(this.directory, folder), { recursive: true })) if (/blk_\d+$/.test(file)) names.push(`${folder}/${file}`);
+    for (const directory of this.directories) {
+      for (const folder of ['current', 'rbw', 'tmp']) {
+        for (const file of await readdir(join(directory, folder), { recursive: true })) if (/blk_\d+$/.test(file)) names.push(`${folder}/${file}`);
+      }
     }
     return names;
   }

@@ -28,7 +28,9 @@ export type DiskCall =
   | 'unlink'
   | 'makeDirectory'
   | 'syncDirectory'
-  | 'readDirectory';
+  | 'readDirectory'
+  | 'readSize'
+  | 'readSpace';
 
 /** What a power cut does with what was not synced: nothing of it stays, all of it, or any part. */
 export type Unsynced = 'lost' | 'kept' | 'torn';
@@ -41,9 +43,12 @@ const sectorBytes = 512;
  * changes that were not synced may survive in any selection; a rename as a whole.
  */
 export class SimulatedDisk {
-  /** Throw to let the call fail; called before it does anything. `callCount` counts calls that change something. */
-  onCall: (call: DiskCall, path: string, callCount: number) => void = () => {};
+  /** Throw to let the call fail, resolve later to make it slow; called before it does anything. `callCount` counts calls that change something. */
+  onCall: (call: DiskCall, path: string, callCount: number) => void | Promise<void> = () => {};
+  /** What does not fit any more is ENOSPC; may change at any time. */
   totalBytes = 2 ** 40;
+  /** Directories that are disks of their own, with what each holds. */
+  readonly disks = new Map<string, { totalBytes: number }>();
   callCount = 0;
   syncCount = 0;
   #paths = new Map<string, Node>([['/', 'directory']]);
@@ -66,7 +71,7 @@ export class SimulatedDisk {
       unlink: alive(this.#unlink),
       makeDirectory: alive(this.#makeDirectory),
       readDirectory: alive(this.#readDirectory),
-      readSize: alive(async (path) => this.#file(path).bytes.length),
+      readSize: alive(this.#readSize),
       syncDirectory: alive(this.#syncDirectory),
       readSpace: alive(this.#readSpace),
       lock: alive(this.#lock),
@@ -136,6 +141,8 @@ export class SimulatedDisk {
           if (this.#isDead && life === this.#life) write(node, bytes.subarray(0, tornLength(positionBytes, bytes.length)), positionBytes);
           throw error;
         }
+        const grownBytes = positionBytes + bytes.length - node.bytes.length;
+        if (grownBytes > 0 && grownBytes > this.#space(path).availableBytes) throw failure('ENOSPC', path);
         write(node, bytes, positionBytes);
       },
       truncate: async (lengthBytes) => {
@@ -189,9 +196,28 @@ export class SimulatedDisk {
     }
   }
 
-  async #readSpace(): Promise<DiskSpace> {
-    const usedBytes = [...this.#paths.values()].reduce((sum, node) => sum + (node === 'directory' ? 0 : node.bytes.length), 0);
-    return { totalBytes: this.totalBytes, availableBytes: Math.max(0, this.totalBytes - usedBytes) };
+  async #readSize(path: string): Promise<number> {
+    await this.#call('readSize', path);
+    return this.#file(path).bytes.length;
+  }
+
+  async #readSpace(path: string): Promise<DiskSpace> {
+    await this.#call('readSpace', path);
+    return this.#space(path);
+  }
+
+  #space(path: string): DiskSpace {
+    const own = [...this.disks].find(([root]) => path === root || path.startsWith(`${root}/`));
+    const totalBytes = own ? own[1].totalBytes : this.totalBytes;
+    let usedBytes = 0;
+    for (const [each, node] of this.#paths) if (node !== 'directory' && (!own || each.startsWith(`${own[0]}/`))) usedBytes += node.bytes.length;
+    return { totalBytes, availableBytes: Math.max(0, totalBytes - usedBytes) };
+  }
+
+  /** Rot: flips a bit of what is stored, durably. */
+  flipBit(path: string, bitIndex: number): void {
+    const node = this.#file(path);
+    for (const bytes of new Set([node.bytes, node.durable])) if (bitIndex < 8 * bytes.length) bytes[bitIndex >>> 3]! ^= 1 << (bitIndex & 7);
   }
 
   async #lock(path: string): Promise<{ release(): Promise<void> }> {
@@ -204,8 +230,9 @@ export class SimulatedDisk {
   async #call(call: DiskCall, path: string): Promise<void> {
     await Promise.resolve();
     if (this.#isDead) throw failure('EIO', 'the disk is dead');
-    if (call !== 'read' && call !== 'readDirectory' && call !== 'open') this.callCount++;
-    this.onCall(call, path, this.callCount);
+    if (!call.startsWith('read') && call !== 'open') this.callCount++;
+    const waiting = this.onCall(call, path, this.callCount);
+    if (waiting) await waiting;
     if (this.#isDead) throw failure('EIO', 'the disk is dead');
   }
 
