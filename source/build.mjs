@@ -54,5 +54,5 @@ const common = {
 };
 // What a person waits for is made short: reading it is a good part of its start. Nodes keep the names that their logs show.
 await build({ ...common, minifyIdentifiers: true, entryPoints: { dfsh: 'source/cli.ts', program: 'source/program.ts', interactive: 'source/interactive.ts' } });
-await build({ ...common, entryPoints: { demo: 'source/demo.ts', serve: 'source/serve.ts' } });
+await build({ ...common, entryPoints: { demo: 'source/demo.ts', serve: 'source/serve.ts', maintain: 'source/maintain.ts' } });
 chmodSync('dist/bin/dfsh.js', 0o755);

@@ -11,6 +11,7 @@ const usage = `Usage:
   dfsh < script.dfsh                                                             a command a line, # comments
   dfsh start                                                                     starts a local cluster if none answers, then the shell
   dfsh namenode [--config FILE] [--data-dir DIR] [--format]                      a name node in the foreground
+  dfsh namenode backup FILE|DIR | restore FILE [--replace]                       its store to a file, also while it runs; and back
   dfsh datanode PORT [--config FILE] [--data-dir DIR]...                         a data node in the foreground; a folder a disk
   dfsh demo                                                                      the tour on real bytes
 
@@ -22,6 +23,7 @@ const usage = `Usage:
   --progress        a line every 10% of a transfer, on stderr
   -k                go on after a command that failed
   --plain           no live screen: lines only
+  --replace         restore: put the store that is there aside
   --yes             answer every question with yes
   --version, --help
 Exit codes: 0 fine, 1 a path failed, 2 no name node answers, 130 interrupted, 255 usage.
@@ -39,6 +41,7 @@ const options = {
   k: { type: 'boolean', short: 'k' },
   'data-dir': { type: 'string', multiple: true },
   format: { type: 'boolean' },
+  replace: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean' },
 } as const;
@@ -63,8 +66,8 @@ async function main(args: string[]): Promise<number> {
   if (subcommand !== undefined && !Object.hasOwn(subcommands, subcommand)) {
     return refuse(`unknown subcommand '${subcommand}'; to run a command of the file system: dfsh --exec ${JSON.stringify(positionals.join(' '))}`);
   }
-  const operandCount = subcommand === 'datanode' ? 1 : 0;
-  if (rest.length !== operandCount && subcommand !== undefined) return refuse(`${subcommand} takes ${operandCount === 1 ? 'one operand, its port' : 'no operands'}`);
+  const wrong = subcommand === undefined ? undefined : wrongOperands(subcommand, rest, values);
+  if (wrong) return refuse(wrong);
   if (values.version || values.exec || (subcommand === undefined && !process.stdin.isTTY)) {
     const program = await import('./program.js');
     if (values.version) return say(`dfsh ${program.version()}\n`);
@@ -88,7 +91,11 @@ const subcommands = {
     const demo = await import('./demo.js');
     return attempt(demo, () => demo.runDemo(values));
   },
-  namenode: async (values: Arguments) => {
+  namenode: async (values: Arguments, [action, path]: string[]) => {
+    if (action !== undefined) {
+      const maintain = await import('./maintain.js');
+      return attempt(maintain, () => (action === 'backup' ? maintain.backup(values, path!) : maintain.restore(values, path!)));
+    }
     const serve = await import('./serve.js');
     return attempt(serve, () => serve.serveNameNode(values));
   },
@@ -97,6 +104,17 @@ const subcommands = {
     return attempt(serve, () => serve.serveDataNode(values, port!));
   },
 };
+
+function wrongOperands(subcommand: string, operands: readonly string[], values: Arguments): string | undefined {
+  if (values.replace && !(subcommand === 'namenode' && operands[0] === 'restore')) return '--replace is for namenode restore';
+  if (subcommand === 'datanode') return operands.length === 1 ? undefined : 'datanode takes one operand, its port';
+  if (operands.length === 0) return undefined;
+  if (subcommand !== 'namenode') return `${subcommand} takes no operands`;
+  const [action, ...rest] = operands;
+  if (action !== 'backup' && action !== 'restore') return `namenode takes no operands, or backup FILE|DIR, or restore FILE, not ${JSON.stringify(action)}`;
+  if (rest.length !== 1) return `namenode ${action} takes one operand, ${action === 'backup' ? 'the file or directory to write to' : 'the backup'}`;
+  return values.format ? `namenode ${action}: --format is for starting a name node` : undefined;
+}
 
 /** Runs, and says what a person is to read of a failure that nobody has handled. */
 async function attempt(way: { describeFailure: (error: unknown) => { lines: string[]; exitCode: number } }, run: () => Promise<number>): Promise<number> {

@@ -4,6 +4,7 @@ import { systemClock } from './base/clock.js';
 import type { Logger } from './base/log.js';
 import { systemRandom } from './base/random.js';
 import { currentUser, nameNodeAddress } from './compose.js';
+import { nameNodeDirectory, saveNameSpace } from './compose-backup.js';
 import type { Config } from './config.js';
 import { DataNode } from './datanode/data-node.js';
 import { NameNode } from './namenode/name-node.js';
@@ -31,7 +32,7 @@ interface NodeOptions {
 export async function startNameNode(options: NodeOptions & { isFormatWanted: boolean }): Promise<RunningNode> {
   const { config, logger } = options;
   const address = nameNodeAddress(options.nameNode);
-  const store = await openLmdbStore({ directory: join(config.dataDirectory, 'namenode'), logger });
+  const store = await openLmdbStore({ directory: nameNodeDirectory(config.dataDirectory), logger });
   const closing = new Closing();
   closing.add(() => store.close());
   try {
@@ -40,6 +41,7 @@ export async function startNameNode(options: NodeOptions & { isFormatWanted: boo
       clock: systemClock,
       random: systemRandom,
       logger,
+      saveImage: () => saveNameSpace(config.dataDirectory, store),
       options: {
         address,
         superuser: currentUser(),
@@ -58,6 +60,8 @@ export async function startNameNode(options: NodeOptions & { isFormatWanted: boo
         softLeaseLimitMs: config.softLeaseLimitMs,
         hardLeaseLimitMs: config.hardLeaseLimitMs,
         unknownReplicaGraceMs: config.unknownReplicaGraceMs,
+        answersKeptMs: config.editsKeptMs,
+        editsKept: config.editsKept,
       },
     });
     closing.add(() => nameNode.close());

@@ -37,6 +37,9 @@ export interface Config {
   readonly hardLeaseLimitMs: number;
   /** A replica that no block explains is left alone for so long before it is deleted. */
   readonly unknownReplicaGraceMs: number;
+  /** How long the name node keeps an edit, and with it the answer to its call for retries; but at most so many edits. */
+  readonly editsKeptMs: number;
+  readonly editsKept: number;
   /** How many copies a node sends or receives for repair at a time. */
   readonly maxReplicationStreams: number;
   /** Bytes a data node leaves free on each disk. */
@@ -106,6 +109,8 @@ const rules = {
   soft_lease_limit_ms: milliseconds(100),
   hard_lease_limit_ms: milliseconds(100),
   unknown_replica_grace_ms: milliseconds(0),
+  edits_kept_ms: milliseconds(1000),
+  edits_kept: whole(1000, 1_000_000_000, 'edits'),
   max_replication_streams: whole(1, 1000, 'copies at a time'),
   reserved_space: size(0, 2 ** 40),
   failed_volumes_tolerated: whole(0, maxFolders - 1, 'storage directories'),
@@ -185,6 +190,10 @@ export async function parseConfig(content: string, { file, defaultDataDirectory 
   const failedVolumesTolerated = value('failed_volumes_tolerated', -1);
   if (failedVolumesTolerated >= dataDirectories.length) complain('failed_volumes_tolerated', failedVolumesTolerated, `at most ${dataDirectories.length - 1}, one less than the folders of "data_dir"`);
 
+  const retryTimeoutMs = value('retry_timeout_ms', minuteMs);
+  const editsKeptMs = value('edits_kept_ms', Math.max(10 * minuteMs, Math.min(2 * retryTimeoutMs, maxTimerMs)));
+  if (editsKeptMs <= retryTimeoutMs) complain('edits_kept_ms', editsKeptMs, `more than "retry_timeout_ms", ${retryTimeoutMs}, for which a client may ask again`);
+
   const config: Config = {
     file,
     blockSizeBytes: value('block_size', 64 * 1024 * 1024),
@@ -198,13 +207,15 @@ export async function parseConfig(content: string, { file, defaultDataDirectory 
     staleNodeTimeoutMs,
     deadNodeTimeoutMs,
     blockReportIntervalMs: value('block_report_interval_ms', 6 * 60 * minuteMs),
-    retryTimeoutMs: value('retry_timeout_ms', minuteMs),
+    retryTimeoutMs,
     hedgedReadDelayMs: value('hedged_read_delay_ms', 500),
     trashIntervalMinutes: value('trash_interval_minutes', 1440),
     isDurableClose: value('durable_close', true),
     softLeaseLimitMs,
     hardLeaseLimitMs,
     unknownReplicaGraceMs: value('unknown_replica_grace_ms', minuteMs),
+    editsKeptMs,
+    editsKept: value('edits_kept', 1_000_000),
     maxReplicationStreams: value('max_replication_streams', 4),
     // The name node may share the disk, and takes no change, not even a deletion, once little is left for it.
     reservedBytes: value('reserved_space', 256 * 1024 * 1024),

@@ -54,6 +54,8 @@ export interface DfsClient {
   /** Decommission, maintenance, or neither; `node`: dn2 or host:port. Answers how it stands now: the rest takes its time. InvalidArgumentError: there is no such node. */
   setNodeState(node: string, state: 'normal' | 'decommissioned' | 'in-maintenance', options?: { durationMs?: number | undefined }): Promise<DatanodeReport>;
   setSafeMode(action: 'get' | 'enter' | 'leave' | 'forceExit'): Promise<{ isOn: boolean; reason: string }>;
+  /** A backup of the name space beside its store, on the name node's machine; only in safe mode, only for the superuser. */
+  saveNamespace(): Promise<{ path: string; sizeBytes: number; lastEditId: number }>;
   /** The live feed: reconnects by itself, and goes on after the last event seen, until the signal aborts. */
   feed(options?: { signal?: AbortSignal }): AsyncIterable<FeedItem>;
   /** Ends every connection and the lease renewals. Open writers are aborted. */

@@ -267,6 +267,10 @@ class NameNodeClient implements DfsClient {
     return this.#nameNode.call('cluster.setSafeMode', { action });
   }
 
+  saveNamespace(): ReturnType<DfsClient['saveNamespace']> {
+    return this.#nameNode.call('cluster.saveNamespace', {});
+  }
+
   feed(options: { signal?: AbortSignal } = {}): ReturnType<DfsClient['feed']> {
     const { openFeed, clock, random } = this.#parts;
     return followFeed(openFeed, clock, random, options.signal);

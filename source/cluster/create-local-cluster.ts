@@ -36,6 +36,9 @@ export function createLocalCluster(options: LocalClusterOptions): LocalCluster {
 const pollMs = 50;
 const lockPollMs = 100;
 const errorLogLines = 10;
+const programPrefix = 'dfsh: ';
+/** So long nothing is reported any more before those that are there are taken for all. */
+const settleMs = 2000;
 const maxNodeCount = 512;
 
 type CallOptions = { signal?: AbortSignal | undefined; onProgress?: ClusterProgress | undefined };
@@ -212,7 +215,10 @@ class ProcessCluster implements LocalCluster {
       }
       for (const address of addresses) await start(describeNode(this.#config, state, address));
       const isWholeCluster = isNameNodeWanted && addresses.length > 0;
-      const health = await this.#waitUntil(starts, endMs, signal, (seen) => this.#whatIsMissing(seen, addresses, starts, isWholeCluster));
+      const settling = new Settling(this.#clock);
+      const health = await this.#waitUntil(starts, endMs, signal, (seen) => this.#whatIsMissing(seen, addresses, starts, isWholeCluster, settling));
+      // Reading goes on in safe mode, and only a person can decide about blocks that nobody has.
+      if (isWholeCluster && settling.isSettled && health?.safeMode.isOn) onProgress?.(`the name node stays in safe mode: ${health.safeMode.reason}`);
       await this.#rememberNames(state, health);
     } catch (error) {
       await this.#undo(state, starts, options);
@@ -294,12 +300,15 @@ class ProcessCluster implements LocalCluster {
     const ending = launched.ending();
     if (ending === undefined) return;
     const lines = await lastLines(node.logFile, errorLogLines, launched.logBegin);
+    // What the program itself says of its end says it all.
+    const reason = lines.findLast((line) => line.startsWith(programPrefix))?.slice(programPrefix.length);
+    if (reason) throw new InputOutputError(`${node.name} (${node.address}) cannot run: ${reason}`, { details: [`its log: ${node.logFile}`] });
     const tail = lines.length > 0 ? '; its last lines:' : ' and said nothing';
     throw new InputOutputError(`${node.name} (${node.address}) ended during its start (${ending})${tail}`, { details: [...lines, `its log: ${node.logFile}`] });
   }
 
   /** What still keeps the nodes from being ready, in words; undefined when they are. */
-  #whatIsMissing(health: ClusterHealth | undefined, addresses: string[], starts: Start[], isWholeCluster: boolean): string | undefined {
+  #whatIsMissing(health: ClusterHealth | undefined, addresses: string[], starts: Start[], isWholeCluster: boolean, settling: Settling): string | undefined {
     if (!health) return 'the name node does not answer';
     const missing = addresses.filter((address) => {
       const report = health.datanodes.find((each) => each.address === address);
@@ -312,7 +321,7 @@ class ProcessCluster implements LocalCluster {
     if (!isWholeCluster || !safeMode.isOn) return undefined;
     // Set by hand in a cluster that ran already: it stays until somebody leaves it.
     if (starts.length === 0 && safeMode.reportedBlocks >= safeMode.totalBlocks) return undefined;
-    return `the name node is in safe mode (${safeMode.reason})`;
+    return settling.observe(health) ? undefined : `the name node is in safe mode (${safeMode.reason})`;
   }
 
   async #read(): Promise<ClusterState> {
@@ -381,6 +390,28 @@ class ProcessCluster implements LocalCluster {
   async #pause(durationMs: number, signal: AbortSignal | undefined): Promise<void> {
     await sleep(this.#clock, durationMs, signal).catch(() => {});
     throwIfCancelled(signal);
+  }
+}
+
+/** Sees whether a name node in safe mode may still leave it by itself: not when all nodes have reported, and no block is found any more. */
+class Settling {
+  readonly #clock: Clock;
+  #reportedBlocks = -1;
+  #sinceMs = 0;
+  isSettled = false;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  observe({ safeMode, datanodes }: ClusterHealth): boolean {
+    const nowMs = this.#clock.monotonicMs();
+    const isReported = datanodes.every((node) => node.state === 'dead' || node.lastBlockReportTimeMs > 0);
+    if (!isReported || safeMode.reportedBlocks !== this.#reportedBlocks) {
+      this.#reportedBlocks = isReported ? safeMode.reportedBlocks : -1;
+      this.#sinceMs = nowMs;
+    }
+    return (this.isSettled = isReported && nowMs - this.#sinceMs >= settleMs);
   }
 }
 

@@ -150,6 +150,14 @@ export interface SafeModeRecord {
   reason: string;
 }
 
+/** saveNamespace */
+export interface SavedNamespaceRecord {
+  /** On the name node's machine. */
+  path: string;
+  bytes: number;
+  lastEditId: number;
+}
+
 /** cluster, node: a node on this machine. `pid` is null where no process of it was started from here. */
 export interface NodeRecord {
   /** nn, dn1, dn2, ... */

@@ -53,6 +53,8 @@ export interface BlockServicesOptions {
   countInodes: () => { fileCount: number; directoryCount: number };
   /** An unknown replica is left alone for so long. */
   strangerGraceMs?: number;
+  /** An unknown block whose replicas are kept all the same. */
+  isSpared?: ((blockId: number) => boolean) | undefined;
   repairLimits?: Partial<RepairLimits>;
   commandLimits?: Partial<CommandLimits>;
 }
@@ -102,7 +104,7 @@ export function createBlockServices(options: BlockServicesOptions): BlockService
   const writing = new BlocksBeingWritten();
   const redundancy = new BlockRedundancy({ map, queue, datanodes, writing, maintenanceMinReplication: options.maintenanceMinReplication ?? 1 });
   const trimmer = new ReplicaTrimmer(redundancy);
-  const strangers = new StrangeReplicas({ redundancy, trimmer, strangerGraceMs: options.strangerGraceMs ?? 60_000, leftoverGraceMs });
+  const strangers = new StrangeReplicas({ redundancy, trimmer, strangerGraceMs: options.strangerGraceMs ?? 60_000, leftoverGraceMs, isSpared: options.isSpared });
   const limits = { ...defaultRepairLimits, streamsPerNode: options.maxReplicationStreams, vanishedMs: 3 * options.heartbeatIntervalMs, ...options.repairLimits };
   const planner = new RepairPlanner({ redundancy, strangers, random, limits });
   const blocks = new BlockManager({ clock, random, redundancy, writing, planner, strangers, racks, minReplication: options.minReplication, unconfirmedGraceMs });

@@ -3,7 +3,7 @@ import type { Logger } from '../base/log.js';
 import { blockName } from '../protocol/block.js';
 import type { ClientProtocol } from '../protocol/client-protocol.js';
 import type { ClusterHealth, DatanodeReport } from '../protocol/cluster-events.js';
-import { InvalidArgumentError } from '../protocol/errors.js';
+import { InvalidArgumentError, SafeModeError, UnsupportedError } from '../protocol/errors.js';
 import type { CallContext, Handlers } from '../protocol/method.js';
 import { nullAnswer } from './answer.js';
 import type { BlockManagement } from './block-management.js';
@@ -51,6 +51,7 @@ export interface ClientServiceParts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly cluster: { health(): ClusterHealth; reports(): DatanodeReport[]; datanodes: Pick<DatanodeManager, 'findByName'>; administration: Pick<DatanodeAdministration, 'setWish'> };
+  readonly saveImage?: (() => Promise<{ path: string; sizeBytes: number; lastEditId: number }>) | undefined;
   readonly options: ClientServiceOptions;
 }
 
@@ -75,6 +76,8 @@ export function createClientHandlers(parts: ClientServiceParts): Handlers<Client
   const { view, cache } = namespace;
   const yieldTurn = () => sleep(clock, 0);
   const noteAccess = createAccessTimeKeeper({ namespace, clock, logger, precisionMs: options.accessTimePrecisionMs });
+
+  let saving: ReturnType<NonNullable<ClientServiceParts['saveImage']>> | undefined;
 
   const requesterOf = (context: CallContext): Requester => ({ caller: callerOf(context.user, groups, options), clientId: context.clientId, address: context.remoteAddress });
   const readScope = (context: CallContext): ReadScope => ({ view, cache, requester: requesterOf(context) });
@@ -227,6 +230,17 @@ export function createClientHandlers(parts: ClientServiceParts): Handlers<Client
         safeMode[action]();
       }
       return { isOn: safeMode.isOn, reason: safeMode.reason };
+    },
+    // FSNamesystem.saveNamespace
+    'cluster.saveNamespace': async (_params, context) => {
+      checkSuperuser(requesterOf(context).caller, 'saveNamespace');
+      if (!safeMode.isOn) throw new SafeModeError('Safe mode should be turned ON in order to create namespace image.');
+      if (!parts.saveImage) throw new UnsupportedError('this name node keeps its store in memory: there is nowhere to save it to');
+      // One at a time: who asks meanwhile, a retry say, gets the same.
+      saving ??= parts.saveImage().finally(() => (saving = undefined));
+      const { path, sizeBytes, lastEditId } = await saving;
+      logger.info(`${context.user} has saved the name space at edit ${lastEditId} in ${path}`);
+      return { path, sizeBytes, lastEditId };
     },
   };
 

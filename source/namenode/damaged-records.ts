@@ -6,6 +6,8 @@ import { callOf, idOf, nameOfEntry, placeOfBlock } from './keys.js';
 export function describeKey(key: Key): string {
   try {
     switch (key[0]) {
+      case 'P':
+        return 'the restoration';
       case 'B': {
         const { inodeId, blockIndex } = placeOfBlock(key);
         return `block ${blockIndex} of inode ${inodeId}`;

@@ -13,10 +13,12 @@ import type { Key, RangeOptions } from '../storage/key-value-store.js';
  *   F                          the format: version, cluster id            format.ts
  *   I (inode id)               an inode                                   inode.ts
  *   L (edit id)                an edit, with the answer that was given    edit-record.ts
+ *   P                          the last restoration from a backup         restoration.ts
  *   R (client id) 00 (call id) the edit that answered a call: its id      number
  *   U (inode id)               a file under construction: its holder      lease-record.ts
  *   n...                       the data nodes' (DatanodeManager)
  */
+export const restorationKey: Key = 'P';
 export const countersKey: Key = 'C';
 export const formatKey: Key = 'F';
 

@@ -19,6 +19,7 @@ import { LeaseRecoveries } from './lease-recoveries.js';
 import { LogTrimmer } from './log-trimmer.js';
 import { formatNameSpace, readClusterId, upgradeNameSpace } from './name-space-format.js';
 import type { NameNodeOptions } from './name-node-options.js';
+import { describeRestoration, isSpared } from './restoration.js';
 import { type Metric, nameNodeMetrics } from './name-node-metrics.js';
 import { Namespace } from './namespace.js';
 import { NamespaceView } from './namespace-view.js';
@@ -32,6 +33,8 @@ export interface NameNodeParts {
   readonly random: Random;
   readonly logger: Logger;
   readonly options: NameNodeOptions;
+  /** Writes the name space, as it is on disk, to a file of its own: for saveNamespace. It is refused where this is left out. */
+  readonly saveImage?: (() => Promise<{ path: string; sizeBytes: number; lastEditId: number }>) | undefined;
   /** The machine's, unless said. */
   readonly groups?: GroupMapping | undefined;
 }
@@ -94,6 +97,8 @@ export class NameNode {
     const { softLeaseLimitMs, hardLeaseLimitMs, minReplication } = options;
     this.#leases = new LeaseManager({ softLimitMs: softLeaseLimitMs, hardLimitMs: hardLeaseLimitMs, tickIntervalMs: leaseTickMs }, () => clock.monotonicMs());
     const view = new NamespaceView(store);
+    const restoration = view.readRestoration();
+    const startMs = clock.monotonicMs();
     this.#services = createBlockServices({
       store,
       clock,
@@ -114,6 +119,7 @@ export class NameNode {
       commitRecoveredBlock: (recovered) => commitRecoveredBlock(this.#recovery, recovered),
       ...(options.unknownReplicaGraceMs === undefined ? {} : { strangerGraceMs: options.unknownReplicaGraceMs }),
       countInodes: () => view.readCounters(),
+      isSpared: restoration && ((blockId) => isSpared(restoration, blockId, clock.monotonicMs() - startMs)),
     });
     const { blocks, safeMode, feed, health, datanodes, administration, service } = this.#services;
     const recoveries = new LeaseRecoveries(3 * options.heartbeatIntervalMs + leastRecoveryMs);
@@ -138,6 +144,7 @@ export class NameNode {
       clock,
       logger,
       cluster: { health, reports: () => datanodes.reports(), datanodes, administration },
+      saveImage: parts.saveImage,
       options: {
         clusterId,
         superuser: options.superuser,
@@ -166,6 +173,8 @@ export class NameNode {
     const { clock, logger } = this.#parts;
     const { feed, safeMode, blocks } = this.#services;
     feed.publish({ kind: 'name-node-started', level: 'info', message: `name node ${this.#parts.options.address} started, cluster ${this.clusterId}` });
+    const restoration = this.#namespace.view.readRestoration();
+    if (restoration) feed.publish({ kind: 'name-node-started', level: 'warn', message: describeRestoration(restoration) });
     void this.#run(this.#load());
     this.#every(leaseTickMs, async () => {
       if (safeMode.isOn) this.#leases.tick();

@@ -4,8 +4,9 @@ import { type Counters, decodeCounters } from './counters.js';
 import { missingRecord } from './damaged-records.js';
 import { decodeFileBlock, type FileBlock } from './file-block.js';
 import { decodeEntry, decodeInode, type EntryTarget, type Inode } from './inode.js';
-import { blockKey, countersKey, entryKey, inodeKey, leaseKey } from './keys.js';
+import { blockKey, countersKey, entryKey, inodeKey, leaseKey, restorationKey } from './keys.js';
 import { decodeLease, type LeaseRecord } from './lease-record.js';
+import { decodeRestoration, type Restoration } from './restoration.js';
 
 /** The namespace as a reader of the store sees it: typed records. Inside a transaction, what the transaction sees. */
 export class NamespaceView {
@@ -20,6 +21,11 @@ export class NamespaceView {
     const record = this.store.get(countersKey);
     if (!record) throw missingRecord(countersKey);
     return decodeCounters(record);
+  }
+
+  readRestoration(): Restoration | undefined {
+    const record = this.store.get(restorationKey);
+    return record && decodeRestoration(record);
   }
 
   readInode(inodeId: number): Inode | undefined {

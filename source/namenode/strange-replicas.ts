@@ -14,16 +14,19 @@ const maxStrangersPerNode = 100_000;
  * missed the end of a write. They are left alone for a long grace: what is strange now may be explained by a message on its way,
  * and a mistake of ours must not delete everything at once (promises.md, P9 and faults 37, 38, 43).
  * Leftovers: of nodes that a pipeline went on without. These are explained, and go as soon as there are enough good replicas.
+ * Strangers that a restored backup made strange are spared for longer (restoration.ts).
  */
 export class StrangeReplicas {
   readonly #redundancy: BlockRedundancy;
   readonly #trimmer: ReplicaTrimmer;
   readonly #graceMs: { stranger: number; leftover: number };
+  readonly #isSpared: (blockId: number) => boolean;
 
-  constructor(parts: { redundancy: BlockRedundancy; trimmer: ReplicaTrimmer; strangerGraceMs: number; leftoverGraceMs: number }) {
+  constructor(parts: { redundancy: BlockRedundancy; trimmer: ReplicaTrimmer; strangerGraceMs: number; leftoverGraceMs: number; isSpared?: ((blockId: number) => boolean) | undefined }) {
     this.#redundancy = parts.redundancy;
     this.#trimmer = parts.trimmer;
     this.#graceMs = { stranger: parts.strangerGraceMs, leftover: parts.leftoverGraceMs };
+    this.#isSpared = parts.isSpared ?? (() => false);
   }
 
   note(node: DatanodeDescriptor, block: Block, kind: 'stranger' | 'leftover', nowMs: number): void {
@@ -69,7 +72,7 @@ export class StrangeReplicas {
   #verdict(node: DatanodeDescriptor, block: Block, isTarget: (block: Block, node: DatanodeDescriptor) => boolean): 'delete' | 'wait' | 'drop' {
     const { map } = this.#redundancy;
     const entry = map.find(block.blockId);
-    if (entry < 0) return 'delete';
+    if (entry < 0) return this.#isSpared(block.blockId) ? 'wait' : 'delete';
     if (map.state(entry) !== blockStates.complete) return 'wait';
     if (map.indexOfNode(entry, node.number) >= 0) return 'drop';
     // A newer generation than ours should not exist. Whatever it is, it is not ours to delete.

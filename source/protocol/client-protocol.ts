@@ -199,5 +199,10 @@ export const clientProtocol = {
     Type.Object({ action: Type.Union([Type.Literal('get'), Type.Literal('enter'), Type.Literal('leave'), Type.Literal('forceExit')]) }, strict),
     Type.Object({ isOn: Type.Boolean(), reason: Type.String() }, strict),
   ),
+  'cluster.saveNamespace': mutation(
+    'Writes a backup of the name space beside its store, in safe mode, for the superuser; `path` is one of the name node\'s machine',
+    Type.Object({}, strict),
+    Type.Object({ path: Type.String(), sizeBytes: byteCountSchema, lastEditId: Type.Integer() }, strict),
+  ),
 };
 export type ClientProtocol = typeof clientProtocol;

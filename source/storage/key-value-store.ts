@@ -49,3 +49,13 @@ export interface KeyValueStore extends KeyValueReader {
   /** Resolves when all is on disk and the files are closed. Later calls fail with UnavailableError. */
   close(): Promise<void>;
 }
+
+/** What was durable at one moment, for as long as it is open: to be read at leisure, across awaits and commits. */
+export interface StoreSnapshot extends KeyValueReader {
+  /** To be called: pages that it sees are not used again before. */
+  close(): void;
+}
+
+export interface SnapshotStore extends KeyValueStore {
+  snapshot(): StoreSnapshot;
+}

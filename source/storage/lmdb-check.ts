@@ -71,5 +71,5 @@ export async function checkLmdbFiles(directory: string, budgetMs: number): Promi
   });
   if (code === 0) return JSON.parse(output) as CheckResult;
   const reason = signal ? `reading it ended with ${signal}` : (/^\w*Error: (.*)$/m.exec(problem)?.[1] ?? `reading it ended with code ${code}`);
-  throw new StorageDamagedError(`the store in ${directory} is damaged (${reason}); its files were left as they are: restore a copy of them`, { path: directory });
+  throw new StorageDamagedError(`the store in ${directory} is damaged (${reason}); its files were left as they are: restore a backup of it (dfsh namenode restore)`, { path: directory });
 }

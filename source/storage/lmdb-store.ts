@@ -1,22 +1,23 @@
 import { statfsSync } from 'node:fs';
-import { mkdir, open as openFile, readFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { open, type RootDatabase } from 'lmdb';
+import { open, type RootDatabase, type Transaction } from 'lmdb';
 import { assert } from '../base/assert.js';
 import type { Logger } from '../base/log.js';
 import { formatReport } from '../base/size.js';
 import { type DfsError, NoSpaceError, StorageDamagedError, UnsupportedError, VersionMismatchError } from '../protocol/errors.js';
 import { wholeRange } from './key-encoding.js';
-import type { Entry, Key, KeyValueStore, KeyValueTransaction, RangeOptions } from './key-value-store.js';
+import type { Entry, Key, KeyValueTransaction, RangeOptions, SnapshotStore, StoreSnapshot } from './key-value-store.js';
 import { checkLmdbFiles } from './lmdb-check.js';
 import { maxKeyBytes } from './overlay.js';
 import { decodeRecord, encodeRecord } from './record.js';
 import { type DirectoryLock, lockDirectory } from './store-lock.js';
 import { syncAncestors } from './sync-ancestors.js';
+import { syncDirectory } from './sync-directory.js';
 import { type StoreBackend, TransactionQueue } from './transaction-queue.js';
 
 export interface LmdbStoreOptions {
-  /** Created, for its owner alone, if missing. It belongs to the store wholly: data.mdb, lock.mdb, clean-shutdown, new. */
+  /** Created, for its owner alone, if missing. It belongs to the store wholly: data.mdb, lock.mdb, clean-shutdown, new, replaced-TIME.mdb (restoreLmdbStore). */
   directory: string;
   /** How large the store may grow, in bytes of address space; the file grows as it is filled. */
   mapSize?: number;
@@ -36,13 +37,15 @@ const defaultMapSize = 2 ** 40;
 const defaultMinFreeBytes = 64 * 1024 * 1024;
 /** For reading over a store that was not closed in good order: restarts after a kill are to stay quick. */
 const checkBudgetMs = 40;
-const markerName = 'clean-shutdown';
+export const markerName = 'clean-shutdown';
+/** Where a store is made; what a crash leaves of one is swept away. */
+const birthplaceName = 'new';
 
 /**
  * The store on disk. Refuses, and changes nothing, with StorageLockedError when another process has the directory,
  * VersionMismatchError on a format that this program does not know, StorageDamagedError on files that cannot be read.
  */
-export async function openLmdbStore(options: LmdbStoreOptions): Promise<KeyValueStore> {
+export async function openLmdbStore(options: LmdbStoreOptions): Promise<SnapshotStore> {
   const { directory, isReadOnly = false } = options;
   if (isReadOnly) {
     await checkUnlessClean(options);
@@ -51,9 +54,14 @@ export async function openLmdbStore(options: LmdbStoreOptions): Promise<KeyValue
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const lock = await lockDirectory(directory);
   try {
-    if ((await fingerprint(directory)) === undefined) await createStore(options, lock);
-    else await checkUnlessClean(options);
+    if ((await fingerprint(directory)) === undefined) {
+      await refuseLeftovers(directory);
+      await createStore(options);
+    } else {
+      await checkUnlessClean(options);
+    }
     const database = openDatabase(options);
+    await rm(join(directory, birthplaceName), { recursive: true, force: true });
     await removeMarker(directory);
     return new TransactionQueue(new LmdbBackend(options, database, lock));
   } catch (error) {
@@ -62,27 +70,41 @@ export async function openLmdbStore(options: LmdbStoreOptions): Promise<KeyValue
   }
 }
 
-/** Made beside its place and renamed, so that a crash in between leaves no store at all, and an empty file always means damage. */
-async function createStore(options: LmdbStoreOptions, lock: DirectoryLock): Promise<void> {
+/** Nothing of ours is ever there without data.mdb: somebody has lost it, and must not be given an empty one. */
+async function refuseLeftovers(directory: string): Promise<void> {
+  const found = (await readdir(directory)).filter((name) => name === 'lock.mdb' || name === markerName || /^replaced-.*\.mdb$/.test(name));
+  if (found.length === 0) return;
+  throw new StorageDamagedError(`the store in ${directory} has lost its data.mdb, and ${found.join(', ')} is there; nothing was changed: put the file back, or restore a backup`, { path: directory });
+}
+
+/**
+ * Made beside its place and renamed, so that a crash in between leaves no store at all, or the one that was there, and an empty file
+ * always means damage. `fill` puts the first records into it; `beforeSwap` runs when it is whole and on disk. The directory is locked.
+ */
+export async function createStore(options: LmdbStoreOptions, fill?: (store: SnapshotStore) => Promise<void>, beforeSwap?: () => Promise<void>): Promise<void> {
   const { directory } = options;
-  const birthplace = join(directory, 'new');
+  const birthplace = join(directory, birthplaceName);
   await rm(birthplace, { recursive: true, force: true });
   const database = openEnvironment({ ...options, directory: birthplace });
   try {
-    const backend = new LmdbBackend(options, database, lock);
+    // Its directory's lock is the caller's.
+    const backend = new LmdbBackend(options, database, { release: async () => {} });
     const refusal = backend.refusal();
     if (refusal) throw refusal;
     await backend.commit((writer) => writer.put(headerKey, Buffer.from(JSON.stringify({ magic: formatMagic, version: formatVersion }))));
+    await fill?.(new TransactionQueue(backend));
   } finally {
     await database.close();
   }
+  await beforeSwap?.();
   await rename(join(birthplace, 'data.mdb'), join(directory, 'data.mdb'));
   await syncDirectory(directory);
   await syncAncestors(syncDirectory, directory);
   await rm(birthplace, { recursive: true });
 }
 
-type Database = RootDatabase<Buffer, Key>;
+/** Its types leave out what getBinary takes as get does. */
+type Database = RootDatabase<Buffer, Key> & { getBinary(key: Key, options?: { transaction: Transaction }): Buffer | undefined };
 
 /** An environment whose header was checked. */
 function openDatabase(options: LmdbStoreOptions): Database {
@@ -95,7 +117,7 @@ function openDatabase(options: LmdbStoreOptions): Database {
   } catch (error) {
     void database?.close();
     if (error instanceof StorageDamagedError || error instanceof VersionMismatchError) throw error;
-    throw new StorageDamagedError(`the store in ${directory} cannot be opened (${error instanceof Error ? error.message : String(error)})`, { path: directory, cause: error });
+    throw new StorageDamagedError(`the store in ${directory} cannot be opened (${error instanceof Error ? error.message : String(error)}); its files were left as they are: restore a backup of it (dfsh namenode restore)`, { path: directory, cause: error });
   }
 }
 
@@ -148,17 +170,17 @@ class LmdbBackend implements StoreBackend {
     this.#freeBytes = options.freeBytes ?? (() => freeBytesOf(options.directory));
   }
 
-  get(key: Key): Uint8Array | undefined {
+  get(key: Key, transaction?: Transaction): Uint8Array | undefined {
     assert(key.length > 0 && key.length <= maxKeyBytes, 'a key has 1 to 1,900 bytes');
-    const record = this.#database.getBinary(key);
+    const record = this.#database.getBinary(key, transaction && { transaction });
     return record === undefined ? undefined : decodeRecord(key, record, this.name);
   }
 
-  *range({ start, end, isReverse = false, limit }: RangeOptions): Generator<Entry> {
+  *range({ start, end, isReverse = false, limit }: RangeOptions, transaction?: Transaction): Generator<Entry> {
     const low = start < wholeRange.start ? wholeRange.start : start;
     if (low >= end || limit === 0) return;
     const bounds = isReverse ? { start: end, end: low, reverse: true, exclusiveStart: true, inclusiveEnd: true } : { start: low, end };
-    for (const { key, value } of this.#database.getRange({ ...bounds, ...(limit === undefined ? {} : { limit }) })) {
+    for (const { key, value } of this.#database.getRange({ ...bounds, ...(limit === undefined ? {} : { limit }), ...(transaction && { transaction }) })) {
       yield [key, decodeRecord(key, value, this.name)];
     }
   }
@@ -184,6 +206,19 @@ class LmdbBackend implements StoreBackend {
       this.#hasFailed = true;
       throw await commitCause(error);
     }
+  }
+
+  snapshot(): StoreSnapshot {
+    const transaction = this.#database.useReadTransaction();
+    let isOpen = true;
+    return {
+      get: (key) => this.get(key, transaction),
+      range: (options) => this.range(options, transaction),
+      close() {
+        if (isOpen) transaction.done();
+        isOpen = false;
+      },
+    };
   }
 
   async close(): Promise<void> {
@@ -233,7 +268,7 @@ async function writeMarker(directory: string): Promise<void> {
   await rename(`${path}.new`, path);
 }
 
-async function removeMarker(directory: string): Promise<void> {
+export async function removeMarker(directory: string): Promise<void> {
   try {
     await unlink(join(directory, markerName));
   } catch (error) {
@@ -241,15 +276,4 @@ async function removeMarker(directory: string): Promise<void> {
     throw error;
   }
   await syncDirectory(directory);
-}
-
-async function syncDirectory(directory: string): Promise<void> {
-  // Windows opens no directories, and needs none synced.
-  if (process.platform === 'win32') return;
-  const handle = await openFile(directory, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }

@@ -1,6 +1,6 @@
 import BTreeModule from 'sorted-btree';
 import type { DfsError } from '../protocol/errors.js';
-import type { Entry, Key, KeyValueTransaction, RangeOptions } from './key-value-store.js';
+import type { Entry, Key, KeyValueTransaction, RangeOptions, StoreSnapshot } from './key-value-store.js';
 import { DamagedRecordError } from './record.js';
 import { type StoreBackend, TransactionQueue } from './transaction-queue.js';
 
@@ -111,6 +111,11 @@ class MemoryBackend implements StoreBackend {
     } finally {
       this.inFlight = undefined;
     }
+  }
+
+  snapshot(): StoreSnapshot {
+    const tree = this.durable;
+    return { get: (key) => this.#checked(key, tree.get(key)), range: (options) => this.#range(tree, options), close() {} };
   }
 
   async close(): Promise<void> {}

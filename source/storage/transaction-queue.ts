@@ -1,6 +1,6 @@
 import { assert } from '../base/assert.js';
 import { type DfsError, OverloadedError, StorageDamagedError, UnavailableError } from '../protocol/errors.js';
-import type { Entry, Key, KeyValueReader, KeyValueStore, KeyValueTransaction, RangeOptions } from './key-value-store.js';
+import type { Entry, Key, KeyValueReader, KeyValueTransaction, RangeOptions, SnapshotStore, StoreSnapshot } from './key-value-store.js';
 import { Overlay } from './overlay.js';
 
 /** What is below the queue: ordered records, and one commit at a time. */
@@ -15,6 +15,8 @@ export interface StoreBackend extends KeyValueReader {
    * commit goes on, reads outside `run` see the last one.
    */
   commit(run: (writer: KeyValueTransaction) => void): Promise<void>;
+  /** Of what is committed. */
+  snapshot(): StoreSnapshot;
   close(): Promise<void>;
 }
 
@@ -38,7 +40,7 @@ const maxGroupTransactions = 1024;
  *
  * Everybody, the refused too, is answered when the group is durable: a refusal may rest on what an earlier one of the group did.
  */
-export class TransactionQueue implements KeyValueStore {
+export class TransactionQueue implements SnapshotStore {
   readonly failed: Promise<InstanceType<typeof StorageDamagedError>>;
   readonly #backend: StoreBackend;
   #waiting: Waiting[] = [];
@@ -61,6 +63,11 @@ export class TransactionQueue implements KeyValueStore {
   range(options: RangeOptions): Iterable<Entry> {
     this.#throwIfClosing();
     return this.#backend.range(options);
+  }
+
+  snapshot(): StoreSnapshot {
+    this.#throwIfClosing();
+    return this.#backend.snapshot();
   }
 
   async transact<T>(work: (transaction: KeyValueTransaction) => T): Promise<T> {

@@ -1,12 +1,12 @@
 import type { ExecutionContext, TestFn } from 'ava';
 import fc from 'fast-check';
 import { encodeNumber, prefixRange, wholeRange } from '../../source/storage/key-encoding.js';
-import type { Entry, Key, KeyValueReader, KeyValueStore, KeyValueTransaction } from '../../source/storage/key-value-store.js';
+import type { Entry, Key, KeyValueReader, KeyValueTransaction, SnapshotStore } from '../../source/storage/key-value-store.js';
 
 /** A store under test: opened empty; `reopen` closes it and opens what it left. */
 export interface StoreUnderTest {
-  store: KeyValueStore;
-  reopen(): Promise<KeyValueStore>;
+  store: SnapshotStore;
+  reopen(): Promise<SnapshotStore>;
   dispose(): Promise<void>;
 }
 
@@ -38,6 +38,28 @@ export function testKeyValueStore(test: TestFn, openStore: () => Promise<StoreUn
     t.is(subject.store.get('absent'), undefined);
     const reopened = await subject.reopen();
     t.deepEqual(everything(reopened), [['empty', ''], ['k', 'value']]);
+  });
+
+  withStore('a snapshot stays what it was, across later commits, until it is closed', async (t, { store }) => {
+    const fill = (from: number, to: number, value: string) =>
+      store.transact((transaction) => {
+        for (let i = from; i < to; i++) transaction.put('k' + encodeNumber(i), bytes(value));
+      });
+    await fill(0, 500, 'first');
+    const before = everything(store);
+    const snapshot = store.snapshot();
+    const seen: (readonly [string, string])[] = [];
+    for (const [key, value] of snapshot.range(wholeRange)) {
+      seen.push([key, Buffer.from(value).toString()]);
+      if (seen.length % 50 !== 0) continue;
+      await fill(0, 1000, `later ${seen.length}`);
+      await store.transact((transaction) => transaction.delete('k' + encodeNumber(seen.length + 5)));
+    }
+    t.deepEqual(seen, before);
+    t.is(Buffer.from(snapshot.get('k' + encodeNumber(7))!).toString(), 'first');
+    snapshot.close();
+    snapshot.close();
+    t.is(Buffer.from(store.get('k' + encodeNumber(7))!).toString(), 'later 500');
   });
 
   withStore('a transaction that throws rejects with what it threw and changes nothing', async (t, subject) => {

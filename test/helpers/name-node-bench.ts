@@ -6,6 +6,7 @@ import type { Block } from '../../source/protocol/block.js';
 import { encodeReplicas } from '../../source/protocol/block-report.js';
 import type { DatanodeCommand } from '../../source/protocol/datanode-protocol.js';
 import type { CallContext } from '../../source/protocol/method.js';
+import type { KeyValueStore } from '../../source/storage/key-value-store.js';
 import { MemoryStore } from '../../source/storage/memory-store.js';
 import { type Call, TurnClock, written } from './namespace-harness.js';
 
@@ -35,6 +36,8 @@ export class NameNodeBench {
   readonly options: Partial<NameNodeOptions>;
   readonly #epochs = new Map<number, number>();
   store = new MemoryStore();
+  /** Taken instead, if set. */
+  anyStore: KeyValueStore | undefined;
   nameNode!: NameNode;
   #boots = 0;
 
@@ -43,7 +46,7 @@ export class NameNodeBench {
   }
 
   async start(): Promise<this> {
-    this.nameNode = await NameNode.open({ store: this.store, clock: this.clock, random: seededRandom(1), logger: silentLogger, options: { ...benchOptions, ...this.options }, groups: { groupsOf: () => [] } });
+    this.nameNode = await NameNode.open({ store: this.anyStore ?? this.store, clock: this.clock, random: seededRandom(1), logger: silentLogger, options: { ...benchOptions, ...this.options }, groups: { groupsOf: () => [] } });
     this.nameNode.start();
     await this.turns();
     return this;

@@ -187,6 +187,15 @@ test('a heartbeat of its former life does not make a node that was started again
   t.is(asked, 5);
 });
 
+test('when all data nodes have reported and blocks are missing all the same, up leaves the cluster running and says that it is in safe mode', async (t) => {
+  const { cluster, dataNodes } = await fixture(t);
+  const health = healthWith(dataNodes, { isOn: true, reason: 'one block is missing', reportedBlocks: 3, totalBlocks: 4 });
+  for (const node of health.datanodes) node.lastBlockReportTimeMs = 1;
+  const steps: string[] = [];
+  t.is((await cluster({ probe: async () => health }).up({ onProgress: (step) => steps.push(step) })).length, 3);
+  t.is(steps.at(-1), 'the name node stays in safe mode: one block is missing');
+});
+
 test('safe mode that was set by hand does not keep up from saying that all run', async (t) => {
   const { cluster, dataNodes } = await fixture(t);
   await cluster().up({});
