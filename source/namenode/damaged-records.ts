@@ -1,3 +1,4 @@
+import { decodeText } from '../storage/key-encoding.js';
 import type { Entry, Key, KeyValueReader, RangeOptions } from '../storage/key-value-store.js';
 import { DamagedRecordError } from '../storage/record.js';
 import { callOf, idOf, nameOfEntry, placeOfBlock } from './keys.js';
@@ -6,6 +7,8 @@ import { callOf, idOf, nameOfEntry, placeOfBlock } from './keys.js';
 export function describeKey(key: Key): string {
   try {
     switch (key[0]) {
+      case 'A':
+        return `the administration of data node ${decodeText(key, 1)}`;
       case 'P':
         return 'the restoration';
       case 'B': {
