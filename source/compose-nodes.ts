@@ -8,9 +8,11 @@ import { nameNodeDirectory, saveNameSpace } from './compose-backup.js';
 import type { Config } from './config.js';
 import { DataNode } from './datanode/data-node.js';
 import { NameNode } from './namenode/name-node.js';
+import { ConfiguredRacks, ScriptedRacks } from './namenode/rack-mapping.js';
 import { clientProtocol } from './protocol/client-protocol.js';
 import { type DatanodeProtocol, datanodeProtocol, type DatanodeServiceProtocol, datanodeServiceProtocol } from './protocol/datanode-protocol.js';
 import type { Identity } from './protocol/hello.js';
+import { runProgram } from './run-program.js';
 import type { RunningNode } from './serve.js';
 import { openLmdbStore } from './storage/lmdb-store.js';
 import { LocalBlockStore } from './storage/local-block-store.js';
@@ -55,6 +57,9 @@ export async function startNameNode(options: NodeOptions & { isFormatWanted: boo
         deadNodeTimeoutMs: config.deadNodeTimeoutMs,
         blockReportIntervalMs: config.blockReportIntervalMs,
         maxReplicationStreams: config.maxReplicationStreams,
+        maintenanceMinReplication: config.maintenanceMinReplication,
+        racks: config.rackScript === undefined ? new ConfiguredRacks(config.racks) : new ScriptedRacks({ program: config.rackScript, run: runProgram, logger }),
+        safeMode: { threshold: config.safeModeThreshold, minDatanodes: config.safeModeMinDatanodes, extensionMs: config.safeModeExtensionMs },
         trashIntervalMinutes: config.trashIntervalMinutes,
         isDurableClose: config.isDurableClose,
         softLeaseLimitMs: config.softLeaseLimitMs,

@@ -42,6 +42,19 @@ export interface Config {
   readonly editsKept: number;
   /** How many copies a node sends or receives for repair at a time. */
   readonly maxReplicationStreams: number;
+  /** Replicas that a block must have while others are on nodes in maintenance. */
+  readonly maintenanceMinReplication: number;
+  /** Bytes a second that the balancer moves from, and to, a data node. */
+  readonly balanceBytesPerSecond: number;
+  /** Racks of data nodes, by host or by host:port; `/default-rack` for others. */
+  readonly racks: Readonly<Record<string, string>>;
+  /** Absolute: a program that knows the racks. It and `racks` are never both given. */
+  readonly rackScript: string | undefined;
+  /** The part of all complete blocks that must have a replica before the safe mode of a start ends: 0 to 1. */
+  readonly safeModeThreshold: number;
+  readonly safeModeMinDatanodes: number;
+  /** Safe mode goes on for so long after that. */
+  readonly safeModeExtensionMs: number;
   /** Bytes a data node leaves free on each disk. */
   readonly reservedBytes: number;
   /** Storage directories that may fail before a data node ends; undefined: all but one. */
@@ -93,6 +106,17 @@ const duration: Rule<number> = {
   },
 };
 
+const program: Rule<string> = { allowed: 'the path of a program, relative to this file', read: (value) => (isFolder(value) ? value : undefined) };
+const fraction: Rule<number> = { allowed: 'a number from 0 to 1', read: (value) => (typeof value === 'number' ? within(value, 0, 1) : undefined) };
+const rackTable: Rule<Readonly<Record<string, string>>> = {
+  allowed: 'an object of racks such as "/rack1" by "host" or "host:port"',
+  read: (value) => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+    const isRight = Object.entries(value).every(([address, rack]) => parseAddress(address, defaultDataNodePort) !== undefined && typeof rack === 'string' && rack.length <= 255 && /^(\/[\w.:-]+)+$/.test(rack));
+    return isRight ? (value as Record<string, string>) : undefined;
+  },
+};
+
 const rules = {
   block_size: size(1, 2 ** 40),
   replication_factor: whole(1, 512, 'copies of each block'),
@@ -112,6 +136,13 @@ const rules = {
   edits_kept_ms: milliseconds(1000),
   edits_kept: whole(1000, 1_000_000_000, 'edits'),
   max_replication_streams: whole(1, 1000, 'copies at a time'),
+  maintenance_min_replication: whole(0, 512, 'copies that a block has while others are in maintenance'),
+  balance_bandwidth: size(1024, 2 ** 40),
+  racks: rackTable,
+  rack_script: program,
+  safe_mode_threshold: fraction,
+  safe_mode_min_datanodes: whole(0, 1_000_000, 'live data nodes'),
+  safe_mode_extension_ms: milliseconds(0),
   reserved_space: size(0, 2 ** 40),
   failed_volumes_tolerated: whole(0, maxFolders - 1, 'storage directories'),
   scan_period: duration,
@@ -193,6 +224,8 @@ export async function parseConfig(content: string, { file, defaultDataDirectory 
   const retryTimeoutMs = value('retry_timeout_ms', minuteMs);
   const editsKeptMs = value('edits_kept_ms', Math.max(10 * minuteMs, Math.min(2 * retryTimeoutMs, maxTimerMs)));
   if (editsKeptMs <= retryTimeoutMs) complain('edits_kept_ms', editsKeptMs, `more than "retry_timeout_ms", ${retryTimeoutMs}, for which a client may ask again`);
+  const rackScript = value('rack_script', '');
+  if (rackScript !== '' && Object.hasOwn(object, 'racks')) complain('rack_script', rackScript, 'no "racks" beside it: one of the two says where data nodes stand');
 
   const config: Config = {
     file,
@@ -217,6 +250,13 @@ export async function parseConfig(content: string, { file, defaultDataDirectory 
     editsKeptMs,
     editsKept: value('edits_kept', 1_000_000),
     maxReplicationStreams: value('max_replication_streams', 4),
+    maintenanceMinReplication: value('maintenance_min_replication', 1),
+    balanceBytesPerSecond: value('balance_bandwidth', 100 * 1024 * 1024),
+    racks: value('racks', {}),
+    rackScript: rackScript === '' ? undefined : resolve(dirname(file), rackScript),
+    safeModeThreshold: value('safe_mode_threshold', 1),
+    safeModeMinDatanodes: value('safe_mode_min_datanodes', 0),
+    safeModeExtensionMs: value('safe_mode_extension_ms', 0),
     // The name node may share the disk, and takes no change, not even a deletion, once little is left for it.
     reservedBytes: value('reserved_space', 256 * 1024 * 1024),
     failedVolumesTolerated: failedVolumesTolerated < 0 ? undefined : failedVolumesTolerated,

@@ -11,6 +11,7 @@ import type { DatanodeDescriptor, DatanodeStorage } from './datanode-descriptor.
 import type { DatanodeAdministration } from './datanode-administration.js';
 import type { DatanodeListener, DatanodeManager, NodeReturn } from './datanode-manager.js';
 import type { EventSink } from './feed.js';
+import type { FutureReplicas } from './future-replicas.js';
 import type { RepairPlanner } from './repair-planner.js';
 import type { RepairProgress } from './repair-progress.js';
 import type { ReplicaTrimmer } from './replica-trimmer.js';
@@ -28,6 +29,7 @@ export interface MaintenanceParts {
   strangers: StrangeReplicas;
   safeMode: SafeMode;
   progress: RepairProgress;
+  future: FutureReplicas;
   /** Made after this, which it calls. */
   administration: () => DatanodeAdministration;
   reportRaceMs: number;
@@ -193,7 +195,7 @@ export class BlockMaintenance implements DatanodeListener {
     const { safeMode, datanodes, redundancy } = this.#parts;
     const totalBlocks = redundancy.completeCount;
     const reportedBlocks = totalBlocks - redundancy.queue.missingCount;
-    safeMode.advance({ isLoaded: this.#isLoaded, reportedBlocks, totalBlocks, liveNodes: datanodes.countWith('live'), knownNodes: datanodes.nodeCount });
+    safeMode.advance({ futureBytes: this.#parts.future.bytes, isLoaded: this.#isLoaded, reportedBlocks, totalBlocks, liveNodes: datanodes.countWith('live'), knownNodes: datanodes.nodeCount });
     if (!redundancy.isStarting) {
       if (!this.#isSettled && this.#scans.isIdle && (nowMs >= this.#settleDeadlineMs! || this.#isEveryNodeHeard())) {
         this.#isSettled = true;
@@ -201,6 +203,7 @@ export class BlockMaintenance implements DatanodeListener {
       }
     } else if (!safeMode.isStarting && this.#isLoaded) {
       redundancy.isStarting = false;
+      this.#parts.future.end();
       this.#settleDeadlineMs = nowMs + this.#parts.settleMs;
       this.#scans.add(this.#allEntries());
       this.#scans.step(piecesPerTick);

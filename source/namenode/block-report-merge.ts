@@ -4,6 +4,7 @@ import { BlockSet } from './block-set.js';
 import type { BlocksBeingWritten } from './blocks-being-written.js';
 import { judgeReplica } from './block-report-rules.js';
 import type { DatanodeDescriptor } from './datanode-descriptor.js';
+import type { FutureReplicas } from './future-replicas.js';
 import type { RepairPlanner } from './repair-planner.js';
 import type { StrangeReplicas } from './strange-replicas.js';
 
@@ -12,6 +13,7 @@ export interface ReportParts {
   writing: BlocksBeingWritten;
   strangers: StrangeReplicas;
   planner: RepairPlanner;
+  future: FutureReplicas;
 }
 
 /** What a node says of one replica: from a full report, or from a message about this one alone. */
@@ -26,11 +28,12 @@ export interface ReportedReplica {
  * not), else -1. `isNews`: the node just got it; a mark of the old copy there is gone.
  */
 export function takeReplica(parts: ReportParts, at: { node: DatanodeDescriptor; storageIndex: number }, reported: ReportedReplica, nearEntry: number, isNews: boolean, nowMs: number): number {
-  const { redundancy, writing, strangers, planner } = parts;
+  const { redundancy, writing, strangers, planner, future } = parts;
   const { map } = redundancy;
   const { node, storageIndex } = at;
   const entry = map.findNear(reported.blockId, nearEntry);
   if (entry < 0) {
+    future.note(reported);
     strangers.note(node, { ...reported }, 'stranger', nowMs);
     return -1;
   }

@@ -16,6 +16,7 @@ import { DatanodeAdministration } from './datanode-administration.js';
 import { DatanodeManager } from './datanode-manager.js';
 import { DatanodeService } from './datanode-service.js';
 import { ClusterFeed, type EventSink } from './feed.js';
+import { FutureReplicas } from './future-replicas.js';
 import { createHealth } from './health.js';
 import { readNodeWishes } from './node-wish.js';
 import { ConfiguredRacks, type RackMapping } from './rack-mapping.js';
@@ -46,6 +47,10 @@ export interface BlockServicesOptions {
   defaultReplication?: number | undefined;
   /** 1, as HDFS: see BlockRedundancy. */
   maintenanceMinReplication?: number | undefined;
+  /** When the safe mode of the start ends: see SafeMode. */
+  safeMode?: { threshold?: number | undefined; minDatanodes?: number | undefined; extensionMs?: number | undefined } | undefined;
+  /** The last one that is on disk. Replicas above it are of a later time than this name space. Unknown if not said. */
+  lastGenerationStamp?: (() => number) | undefined;
   /** All on the default rack if not said. */
   racks?: RackMapping | undefined;
   /** See DatanodeServiceParts. */
@@ -88,7 +93,8 @@ export function createBlockServices(options: BlockServicesOptions): BlockService
   // Health is asked for when everything below exists.
   const feed: ClusterFeed = new ClusterFeed({ clock, logger: options.logger, health: () => health() });
   const events: EventSink = feed;
-  const safeMode = new SafeMode({ clock, events });
+  const safeMode = new SafeMode({ clock, events, ...options.safeMode });
+  const future = new FutureReplicas();
   const datanodes = new DatanodeManager({
     store: options.store,
     clock,
@@ -111,7 +117,7 @@ export function createBlockServices(options: BlockServicesOptions): BlockService
   const progress = new RepairProgress({ queue, planner, events });
   const settleMs = 2 * options.deadNodeTimeoutMs;
   const tickIntervalMs = Math.max(20, Math.min(250, options.heartbeatIntervalMs / 4));
-  const maintenance: BlockMaintenance = new BlockMaintenance({ administration: () => administration, clock, events, datanodes, redundancy, blocks, planner, trimmer, strangers, safeMode, progress, reportRaceMs, tickIntervalMs, settleMs });
+  const maintenance: BlockMaintenance = new BlockMaintenance({ administration: () => administration, future, clock, events, datanodes, redundancy, blocks, planner, trimmer, strangers, safeMode, progress, reportRaceMs, tickIntervalMs, settleMs });
   const administration: DatanodeAdministration = new DatanodeAdministration({
     clock,
     events,
@@ -130,6 +136,7 @@ export function createBlockServices(options: BlockServicesOptions): BlockService
     writing,
     strangers,
     planner,
+    future,
     datanodes,
     commands,
     reports,
@@ -151,6 +158,7 @@ export function createBlockServices(options: BlockServicesOptions): BlockService
     service,
     health,
     async load(catalog, signal) {
+      if (options.lastGenerationStamp) future.begin(options.lastGenerationStamp());
       for (const page of loadBlocks(catalog, redundancy, writing)) {
         if (page > 0) await sleep(clock, 0, signal);
       }

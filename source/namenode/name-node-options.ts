@@ -1,3 +1,4 @@
+import type { BlockServicesOptions } from './block-services.js';
 import type { RackMapping } from './rack-mapping.js';
 
 /** What a name node is told at its start; where a value is optional, what is right for nearly everybody stands beside it. */
@@ -24,6 +25,8 @@ export interface NameNodeOptions {
   readonly hardLeaseLimitMs: number;
   /** Replicas that a block must have while others are in maintenance: 1. */
   readonly maintenanceMinReplication?: number | undefined;
+  /** When the safe mode of the start ends: when every complete block has a replica, unless said. */
+  readonly safeMode?: BlockServicesOptions['safeMode'];
   /** Which rack a data node stands on: all on one, unless said. */
   readonly racks?: RackMapping | undefined;
   /** A replica that no block explains is left alone for so long: 60 s. */

@@ -118,6 +118,8 @@ export class NameNode {
       racks: options.racks,
       commitRecoveredBlock: (recovered) => commitRecoveredBlock(this.#recovery, recovered),
       ...(options.unknownReplicaGraceMs === undefined ? {} : { strangerGraceMs: options.unknownReplicaGraceMs }),
+      safeMode: options.safeMode,
+      lastGenerationStamp: () => view.readCounters().lastGenerationStamp,
       countInodes: () => view.readCounters(),
       isSpared: restoration && ((blockId) => isSpared(restoration, blockId, clock.monotonicMs() - startMs)),
     });

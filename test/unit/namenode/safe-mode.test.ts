@@ -17,7 +17,7 @@ test('at start changes wait, and go on when every block has been reported', asyn
   t.regex(safeMode.reason, /being loaded/);
   safeMode.advance(progress(9, 10));
   t.true(safeMode.isOn);
-  t.regex(safeMode.reason, /^The reported blocks 9 needs additional 1 blocks to reach the total blocks 10\. The number of live datanodes is 1 of 3\./);
+  t.regex(safeMode.reason, /^The reported blocks 9 needs additional 1 blocks to reach the threshold 1\.0000 of total blocks 10\. The number of live datanodes is 1 of 3\./);
   const waiting = safeMode.allow('Cannot create directory /t');
   safeMode.advance(progress(10, 10));
   t.false(safeMode.isOn);
