@@ -9,7 +9,7 @@ const maxOutputBytes = 1024 * 1024;
  */
 export function runProgram(program: string, parameters: readonly string[], limitMs = timeLimitMs): Promise<string> {
   return new Promise((resolve, reject) => {
-    execFile(program, [...parameters], { shell: false, timeout: limitMs, killSignal: 'SIGKILL', maxBuffer: maxOutputBytes, encoding: 'utf8' }, (error, output) => {
+    execFile(program, [...parameters], { timeout: limitMs, killSignal: 'SIGKILL', maxBuffer: maxOutputBytes, encoding: 'utf8' }, (error, output) => {
       if (!error) resolve(output);
       else if (error.killed && error.signal === 'SIGKILL') reject(new Error(`it was not done after ${limitMs} ms`, { cause: error }));
       else if (typeof error.code === 'number') reject(new Error(`it ended with ${error.code}`, { cause: error }));

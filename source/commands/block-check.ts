@@ -8,8 +8,15 @@ export interface BlockCheck {
   blockId: number;
   generationStamp: number;
   lengthBytes: number;
-  /** On live nodes, and not known to be rotten. */
+  /** On live nodes that are in service, and not known to be rotten. */
   liveReplicas: number;
+  /** As good, on nodes that are being emptied, are empty, are about to be in maintenance, or are in it. */
+  decommissioning: number;
+  decommissioned: number;
+  enteringMaintenance: number;
+  inMaintenance: number;
+  /** It could be on two racks, as there are some, and is on one; '' if not. */
+  placementError: string;
   /** There are replicas, and none is good. */
   isCorrupt: boolean;
   /** There is no replica. */
@@ -23,12 +30,15 @@ export interface BlockCheck {
 export function checkBlock(
   { block, blockIndex, locations }: LocatedBlock,
   replication: number,
-  options: { isPlaced: boolean; isRacked: boolean },
+  options: { isPlaced: boolean; isRacked: boolean; rackCount: number },
 ): BlockCheck {
   const { blockId, generationStamp, lengthBytes } = block;
   const reachable = locations.filter(({ state }) => state !== 'dead');
-  const liveReplicas = reachable.filter(({ isCorrupt }) => !isCorrupt).length;
-  const isLost = liveReplicas === 0 && lengthBytes > 0;
+  const good = reachable.filter(({ isCorrupt }) => !isCorrupt);
+  const countOf = (state: ReplicaLocation['adminState']) => good.filter(({ adminState }) => adminState === state).length;
+  const away = locations.filter(({ state, adminState, isCorrupt }) => state === 'dead' && adminState === 'in-maintenance' && !isCorrupt).length;
+  const liveReplicas = countOf(undefined);
+  const isLost = good.length === 0 && lengthBytes > 0;
   const isCorrupt = isLost && reachable.length > 0;
   return {
     blockIndex,
@@ -36,15 +46,30 @@ export function checkBlock(
     generationStamp,
     lengthBytes,
     liveReplicas,
+    decommissioning: countOf('decommissioning'),
+    decommissioned: countOf('decommissioned'),
+    enteringMaintenance: countOf('entering-maintenance'),
+    inMaintenance: countOf('in-maintenance') + away,
+    placementError: placementError(good, replication, options.rackCount),
     isCorrupt,
     isMissing: isLost && !isCorrupt,
-    missingReplicas: isLost ? 0 : Math.max(0, replication - liveReplicas),
+    missingReplicas: isLost ? 0 : Math.max(0, replication - good.length - away),
     places: options.isPlaced ? locations.map((location) => place(location, options.isRacked)) : [],
   };
 }
 
-function place({ name, address, rack, state, isCorrupt }: ReplicaLocation, isRacked: boolean): string {
-  const marks = `${isCorrupt ? ' CORRUPT' : ''}${state === 'live' ? '' : ` ${state.toUpperCase()}`}`;
+/** In HDFS's words: BlockPlacementStatusDefault. */
+function placementError(good: readonly ReplicaLocation[], replication: number, rackCount: number): string {
+  const counted = good.filter(({ adminState }) => adminState === undefined);
+  const racks = new Set(counted.map(({ rack }) => rack)).size;
+  if (counted.length < 2 || replication < 2 || racks > 1 || rackCount < 2) return '';
+  return `Block should be additionally replicated on 1 more rack(s). Total number of racks in the cluster: ${rackCount}`;
+}
+
+const adminMarks = { decommissioning: 'DECOMMISSIONING', decommissioned: 'DECOMMISSIONED', 'entering-maintenance': 'ENTERING MAINTENANCE', 'in-maintenance': 'IN MAINTENANCE' } as const;
+
+function place({ name, address, rack, state, adminState, isCorrupt }: ReplicaLocation, isRacked: boolean): string {
+  const marks = `${isCorrupt ? ' CORRUPT' : ''}${adminState === undefined ? '' : ` ${adminMarks[adminState]}`}${state === 'live' ? '' : ` ${state.toUpperCase()}`}`;
   return escapeControls(`${isRacked ? `${rack}/` : ''}${name} ${address}${marks}`);
 }
 
@@ -60,6 +85,11 @@ export class FsckTotals {
   minimallyReplicated = 0;
   overReplicated = 0;
   underReplicated = 0;
+  badlyPlaced = 0;
+  decommissioning = 0;
+  decommissioned = 0;
+  enteringMaintenance = 0;
+  inMaintenance = 0;
   missingReplicas = 0;
   corruptFiles = 0;
   missing = 0;
@@ -81,7 +111,10 @@ export class FsckTotals {
     this.blocks++;
     this.replicas += liveReplicas;
     this.expectedReplicas += wanted.replication;
-    if (liveReplicas >= Math.min(wanted.minReplication, wanted.replication)) this.minimallyReplicated++;
+    if (check.placementError !== '') this.badlyPlaced++;
+    for (const state of ['decommissioning', 'decommissioned', 'enteringMaintenance', 'inMaintenance'] as const) this[state] += check[state];
+    const readable = liveReplicas + check.decommissioning + check.decommissioned + check.enteringMaintenance + check.inMaintenance;
+    if (readable >= Math.min(wanted.minReplication, wanted.replication)) this.minimallyReplicated++;
     if (liveReplicas > wanted.replication) this.overReplicated++;
     if (missingReplicas > 0) {
       this.underReplicated++;

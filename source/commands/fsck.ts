@@ -18,12 +18,13 @@ export const command: Command = {
   name: 'fsck',
   group: 'Cluster',
   summary: 'Check the blocks of files',
-  usage: '<path> [-list-corruptfileblocks | [-openforwrite] [-files [-blocks [-locations | -racks]]]]',
+  usage: '<path> [-list-corruptfileblocks | [-openforwrite] [-files [-blocks [-locations | -racks]]]] [-maintenance]',
   flags: [
     { name: 'files', summary: 'Print every file' },
     { name: 'blocks', summary: 'With -files: print every block' },
     { name: 'locations', summary: 'With -blocks: print where its replicas are' },
     { name: 'racks', summary: 'With -blocks: print the racks, too' },
+    { name: 'maintenance', summary: 'Count the replicas on nodes in maintenance, too' },
     { name: 'openforwrite', summary: 'Files that are being written, too' },
     { name: 'list-corruptfileblocks', summary: 'Print only the blocks without a good replica' },
     { name: 'showprogress', summary: "Taken for HDFS's sake" },
@@ -68,6 +69,7 @@ class Check {
   readonly #flags: ReadonlyMap<string, string | true>;
   readonly #totals = new FsckTotals();
   #minReplication = 1;
+  #rackCount = 1;
 
   constructor(run: PathRun, client: DfsClient, flags: ReadonlyMap<string, string | true>) {
     this.#run = run;
@@ -81,6 +83,7 @@ class Check {
     const startedMs = clock.monotonicMs();
     const [defaults, datanodes] = await Promise.all([this.#client.getServerDefaults(), this.#client.getDatanodes()]);
     this.#minReplication = defaults.minReplication;
+    this.#rackCount = new Set(datanodes.filter(({ state, adminState }) => state !== 'dead' && adminState === 'normal').map(({ rack }) => rack)).size;
     const host = this.#client.uri.replace(/^\w+:\/\//, '').replace(/:\d+$/, '');
     sink.out(
       `FSCK started by ${escapeControls(session.user)} (auth:SIMPLE) from /${host} for path ${escapeControls(root.path)} at ${reportTime(clock.nowMs())}`,
@@ -93,6 +96,7 @@ class Check {
       nodeCount: live.length,
       rackCount: new Set(live.map(({ rack }) => rack)).size,
       replication: defaults.replication,
+      isMaintenanceShown: this.#flags.has('maintenance'),
     });
     for (const line of summary) sink.out(line);
     sink.out(`FSCK ended at ${reportTime(clock.nowMs())} in ${Math.round(clock.monotonicMs() - startedMs)} milliseconds`);
@@ -160,7 +164,7 @@ class Check {
       for await (const block of this.#client.blocks(item.path, { allReplicas: true, signal: this.#context.signal })) {
         // Somebody writes it: how many replicas it is to have is not decided.
         if (block.isUnderConstruction) continue;
-        blocks.push(checkBlock(block, item.status.replication, { isPlaced, isRacked: this.#flags.has('racks') }));
+        blocks.push(checkBlock(block, item.status.replication, { isPlaced, isRacked: this.#flags.has('racks'), rackCount: this.#rackCount }));
       }
     } catch (error) {
       return { item, blocks, error };
@@ -178,7 +182,8 @@ class Check {
     for (const check of blocks) {
       const bytes = check.lengthBytes;
       this.#totals.addBlock(check, { replication, minReplication: this.#minReplication });
-      if (check.missingReplicas > 0) problems.push(underReplicated(check, replication));
+      if (check.missingReplicas > 0) problems.push(underReplicated(check, replication, this.#flags.has('maintenance')));
+      if (check.placementError !== '') problems.push(`Replica placement policy is violated for ${blockName(check)}. ${check.placementError}`);
       if (check.isMissing) {
         lost.missing++;
         lost.missingBytes += bytes;
@@ -227,12 +232,14 @@ class Check {
   }
 }
 
-function underReplicated(check: BlockCheck, replication: number): string {
-  const found = `found ${check.liveReplicas} live replica(s), 0 decommissioned replica(s), 0 decommissioning replica(s)`;
-  return `Under replicated ${blockName(check)}. Target Replicas is ${replication} but ${found}.`;
+function underReplicated(check: BlockCheck, replication: number, isMaintenanceShown: boolean): string {
+  const { liveReplicas, decommissioned, decommissioning, enteringMaintenance, inMaintenance } = check;
+  const found = `found ${liveReplicas} live replica(s), ${decommissioned} decommissioned replica(s), ${decommissioning} decommissioning replica(s)`;
+  const maintenance = isMaintenanceShown ? ` ${enteringMaintenance} entering maintenance replica(s) and ${inMaintenance} in maintenance replica(s).` : '';
+  return `Under replicated ${blockName(check)}. Target Replicas is ${replication} but ${found}.${maintenance}`;
 }
 
-function summaryLines(totals: FsckTotals, status: FsckStatus, cluster: { nodeCount: number; rackCount: number; replication: number }): string[] {
+function summaryLines(totals: FsckTotals, status: FsckStatus, cluster: { nodeCount: number; rackCount: number; replication: number; isMaintenanceShown: boolean }): string[] {
   const { blocks } = totals;
   const share = (count: number, whole = blocks) => (whole > 0 ? `${count} (${javaFloat((count * 100) / whole)} %)` : `${count}`);
   return [
@@ -251,13 +258,17 @@ function summaryLines(totals: FsckTotals, status: FsckStatus, cluster: { nodeCou
     ` Minimally replicated blocks:\t${share(totals.minimallyReplicated)}`,
     ` Over-replicated blocks:\t${share(totals.overReplicated)}`,
     ` Under-replicated blocks:\t${share(totals.underReplicated)}`,
-    ` Mis-replicated blocks:\t\t${share(0)}`,
+    ` Mis-replicated blocks:\t\t${share(totals.badlyPlaced)}`,
     ` Default replication factor:\t${cluster.replication}`,
     ` Average block replication:\t${javaFloat(blocks > 0 ? totals.replicas / blocks : 0)}`,
     ` Missing blocks:\t\t${totals.missing}`,
     ` Corrupt blocks:\t\t${totals.corrupt}`,
     ` Missing replicas:\t\t${share(totals.missingReplicas, totals.expectedReplicas)}`,
     ' Blocks queued for replication:\t0',
+    ...(totals.decommissioned > 0 ? [` DecommissionedReplicas:\t${totals.decommissioned}`] : []),
+    ...(totals.decommissioning > 0 ? [` DecommissioningReplicas:\t${totals.decommissioning}`] : []),
+    ...(cluster.isMaintenanceShown && totals.enteringMaintenance > 0 ? [` EnteringMaintenanceReplicas:\t${totals.enteringMaintenance}`] : []),
+    ...(cluster.isMaintenanceShown && totals.inMaintenance > 0 ? [` InMaintenanceReplicas:\t${totals.inMaintenance}`] : []),
   ];
 }
 
@@ -284,6 +295,11 @@ function toSummaryRecord(path: string, status: FsckStatus, totals: FsckTotals): 
     minimallyReplicatedBlocks: totals.minimallyReplicated,
     overReplicatedBlocks: totals.overReplicated,
     underReplicatedBlocks: totals.underReplicated,
+    badlyPlacedBlocks: totals.badlyPlaced,
+    decommissionedReplicas: totals.decommissioned,
+    decommissioningReplicas: totals.decommissioning,
+    enteringMaintenanceReplicas: totals.enteringMaintenance,
+    inMaintenanceReplicas: totals.inMaintenance,
     missingBlocks: totals.missing,
     corruptBlocks: totals.corrupt,
     missingReplicas: totals.missingReplicas,

@@ -133,6 +133,11 @@ export type FsckRecord =
       minimallyReplicatedBlocks: number;
       overReplicatedBlocks: number;
       underReplicatedBlocks: number;
+      badlyPlacedBlocks: number;
+      decommissionedReplicas: number;
+      decommissioningReplicas: number;
+      enteringMaintenanceReplicas: number;
+      inMaintenanceReplicas: number;
       missingBlocks: number;
       corruptBlocks: number;
       missingReplicas: number;

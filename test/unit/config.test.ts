@@ -61,6 +61,13 @@ test('replicas are scanned every three weeks at 1 MiB a second, or as the file s
   for (const [period, ms] of Object.entries(periods)) t.is((await parseConfig(`{"scan_period": "${period}", "scan_rate": "4m"}`, at)).scanPeriodMs, ms, period);
 });
 
+test('racks, their program and the thresholds of safe mode are read, and have HDFS\'s defaults', async (t) => {
+  t.like(await parseConfig('{}', at), { racks: {}, rackScript: undefined, safeModeThreshold: 1, safeModeMinDatanodes: 0, safeModeExtensionMs: 0, maintenanceMinReplication: 1, balanceBytesPerSecond: 104_857_600 });
+  t.deepEqual((await parseConfig('{"racks": {"localhost:9864": "/a", "10.0.0.1": "/east/b"}}', at)).racks, { 'localhost:9864': '/a', '10.0.0.1': '/east/b' });
+  const config = await parseConfig('{"rack_script": "racks.sh", "safe_mode_threshold": 0.999, "safe_mode_min_datanodes": 2, "safe_mode_extension_ms": 30000, "balance_bandwidth": "10m"}', at);
+  t.like(config, { rackScript: '/etc/dfsh/racks.sh', safeModeThreshold: 0.999, safeModeMinDatanodes: 2, safeModeExtensionMs: 30_000, balanceBytesPerSecond: 10_485_760 });
+});
+
 const cases: [title: string, content: string, ...lines: RegExp[]][] = [
   ['bad JSON is reported with line and column', '{\n  "block_size": 64m\n}', /^\/etc\/dfsh\/config\.json:2:\d+: not JSON: /],
   ['an empty file is reported', '', /config\.json:1:1: not JSON/],
@@ -88,6 +95,11 @@ const cases: [title: string, content: string, ...lines: RegExp[]][] = [
   ['a folder of a wrong type in a list', '{"data_dir": ["/a", 7]}', /^"data_dir" is \["\/a",7\]; allowed: a folder/],
   ['as many failed disks tolerated as there are', '{"data_dir": ["/a", "/b"], "failed_volumes_tolerated": 2}', /^"failed_volumes_tolerated" is 2; allowed: at most 1, one less than the folders of "data_dir"$/],
   ['a period without a unit', '{"scan_period": 504}', /^"scan_period" is 504; allowed: a duration such as "3w"/],
+  ['racks that are no object', '{"racks": ["/a"]}', /^"racks" is \["\/a"\]; allowed: an object of racks/],
+  ['a rack that is no path', '{"racks": {"127.0.0.1:9864": "a"}}', /^"racks" is \{"127\.0\.0\.1:9864":"a"\}; allowed/],
+  ['a rack of something that is no address', '{"racks": {"127.0.0.1:99999": "/a"}}', /^"racks" is /],
+  ['racks from two places', '{"racks": {}, "rack_script": "racks.sh"}', /^"rack_script" is "racks\.sh"; allowed: no "racks" beside it/],
+  ['a threshold of safe mode above 1', '{"safe_mode_threshold": 1.5}', /^"safe_mode_threshold" is 1\.5; allowed: a number from 0 to 1$/],
   ['every mistake gets its line', '{"block_size": 0, "replication_factor": "x", "blok": 1}', /unknown key "blok"/, /"replication_factor" is "x"/, /"block_size" is 0/],
 ];
 for (const [title, content, ...lines] of cases) {

@@ -1,15 +1,15 @@
 import test from 'ava';
 import { ManualClock } from '../../../source/base/clock.js';
 import { OverloadedError, SafeModeError } from '../../../source/protocol/errors.js';
-import { SafeMode } from '../../../source/namenode/safe-mode.js';
+import { SafeMode, type SafeModeOptions } from '../../../source/namenode/safe-mode.js';
 import { BlockCluster } from '../../helpers/block-cluster.js';
 
 const progress = (reportedBlocks: number, totalBlocks: number) => ({ isLoaded: true, reportedBlocks, totalBlocks, liveNodes: 1, knownNodes: 3 });
 
-function createSafeMode() {
+function createSafeMode(options: Partial<SafeModeOptions> = {}) {
   const clock = new ManualClock();
   const messages: string[] = [];
-  return { clock, messages, safeMode: new SafeMode({ clock, events: { publish: ({ message }) => messages.push(message) } }) };
+  return { clock, messages, safeMode: new SafeMode({ ...options, clock, events: { publish: ({ message }) => messages.push(message) } }) };
 }
 
 test('at start changes wait, and go on when every block has been reported', async (t) => {
@@ -60,6 +60,48 @@ test('it cannot be left before the blocks are known, not even by force', (t) => 
   safeMode.advance(progress(0, 5));
   safeMode.forceExit();
   t.false(safeMode.isOn);
+});
+
+test('it ends at the threshold, with enough live nodes, after its extension, and says in HDFS\'s words what it waits for', (t) => {
+  const { safeMode, clock } = createSafeMode({ threshold: 0.9, minDatanodes: 2, extensionMs: 5000 });
+  safeMode.advance({ ...progress(89, 100) });
+  t.is(safeMode.reason, 'The reported blocks 89 needs additional 1 blocks to reach the threshold 0.9000 of total blocks 100. The number of live datanodes 1 needs an additional 1 live datanodes to reach the minimum number 2. Safe mode will be turned off automatically once the thresholds have been reached.');
+  safeMode.advance({ ...progress(90, 100) });
+  clock.advance(60_000);
+  safeMode.advance({ ...progress(90, 100) });
+  t.true(safeMode.isOn, 'a node is lacking');
+  safeMode.advance({ ...progress(90, 100), liveNodes: 2 });
+  clock.advance(2000);
+  t.is(safeMode.reason, 'The reported blocks 90 has reached the threshold 0.9000 of total blocks 100. The number of live datanodes 2 has reached the minimum number 2. In safe mode extension. Safe mode will be turned off automatically in 3 seconds.');
+  safeMode.advance({ ...progress(88, 100), liveNodes: 2 });
+  clock.advance(4000);
+  safeMode.advance({ ...progress(90, 100), liveNodes: 2 });
+  t.true(safeMode.isOn, 'what was reached and lost begins its extension anew');
+  clock.advance(5000);
+  safeMode.advance({ ...progress(90, 100), liveNodes: 2 });
+  t.false(safeMode.isOn);
+});
+
+test('a name space older than its replicas stays in safe mode: nothing of them is deleted unless somebody forces it', async (t) => {
+  let lastGenerationStamp = 2000;
+  const cluster = await BlockCluster.started(3, { lastGenerationStamp: () => lastGenerationStamp });
+  const [kept, later] = [cluster.write(), cluster.write({ lengthBytes: 1000 })];
+  await cluster.run(1000);
+  // Restored from a backup: what was written after it is not known, and generations go back.
+  cluster.catalogBlocks.splice(cluster.catalogBlocks.findIndex(({ blockId }) => blockId === later!.blockId), 1);
+  cluster.catalogBlocks[0]!.generationStamp = 900;
+  for (const node of cluster.nodes) node.replicas.set(kept!.blockId, { ...kept!, generationStamp: 900 });
+  lastGenerationStamp = 1000;
+  await cluster.restartNameNode();
+  await cluster.run(300_000);
+  t.true(cluster.services.safeMode.isOn);
+  t.regex(cluster.services.safeMode.reason, /^The reported blocks 1 has reached .* generation stamps in future\. Refusing to leave safe mode without a force flag\. Exiting safe mode will cause a deletion of 1000 byte\(s\)\. Please use -forceExit flag/);
+  t.throws(() => cluster.services.safeMode.leave(), { instanceOf: SafeModeError, message: /deletion of 1000 byte\(s\)/ });
+  t.is(cluster.holders(later!).length, 3);
+  cluster.services.safeMode.forceExit();
+  t.false(cluster.services.safeMode.isOn);
+  await cluster.runUntil(() => cluster.holders(later!).length === 0);
+  t.is(cluster.services.health().blocks.missing, 0);
 });
 
 test('after a restart it lasts until each block has a replica; then repair waits for the nodes that are still to report', async (t) => {
