@@ -111,8 +111,28 @@ export class SimulatedDisk {
     return [...this.#paths].filter(([, node]) => node !== 'directory').map(([path]) => path);
   }
 
+  has(path: string): boolean {
+    return this.#paths.has(path);
+  }
+
   bytes(path: string): Buffer {
     return this.#file(path).bytes;
+  }
+
+  /** What a power cut would surely leave of a file; undefined if that is nothing. */
+  durableBytes(path: string): Buffer | undefined {
+    const node = this.#durable.get(path);
+    if (node === undefined || node === 'directory') return undefined;
+    for (let parent = dirname(path); parent !== '/'; parent = dirname(parent)) if (this.#durable.get(parent) !== 'directory') return undefined;
+    return node.durable;
+  }
+
+  /** Changes what lies on the disk, behind everybody's back. */
+  rot(path: string, change: (bytes: Buffer) => Buffer): void {
+    const node = this.#file(path);
+    const isSynced = node.durable.equals(node.bytes);
+    node.bytes = change(Buffer.from(node.bytes));
+    node.durable = isSynced ? Buffer.from(node.bytes) : change(Buffer.from(node.durable));
   }
 
   async #openFile(path: string, mode: OpenMode): Promise<DiskFile> {

@@ -1,0 +1,90 @@
+import type { ClusterHealth } from '../../source/protocol/cluster-events.js';
+import { parseReplicaFileName } from '../../source/storage/volume-layout.js';
+import { allInodes, allLeases } from '../../source/namenode/keys.js';
+import { blocksIn, durableReplicas, placeOf, type StoredBlock } from './replica-files.js';
+import { type SimulatedCluster, superuser } from './simulated-cluster.js';
+
+/**
+ * What still keeps the cluster from being as it should when nothing fails any more: every block with all its copies, durable and good, and
+ * nothing else on any disk or in the name node. Empty: it has converged.
+ */
+export function unconverged(cluster: SimulatedCluster): string[] {
+  const health = cluster.health();
+  if (!health) return ['the name node does not run'];
+  const wrong = healthProblems(health, cluster);
+  const view = cluster.nameNode.view();
+  const blocks = new Map<number, StoredBlock>();
+  for (const block of blocksIn(view)) blocks.set(block.blockId, block);
+  if (health.blocks.total !== blocks.size) wrong.push(`the name node has ${health.blocks.total} blocks in memory and ${blocks.size} in its store`);
+  const leases = [...view.store.range(allLeases)].length;
+  if (leases > 0) wrong.push(`${leases} leases are left`);
+  const counters = view.readCounters();
+  if (counters.pendingDeletionCount > 0) wrong.push(`${counters.pendingDeletionCount} deletions are pending`);
+  const inodes = [...view.store.range(allInodes)].length;
+  if (inodes !== counters.fileCount + counters.directoryCount) wrong.push(`${inodes} inodes in the store, ${counters.fileCount} files and ${counters.directoryCount} directories counted`);
+  for (const block of blocks.values()) {
+    const inode = view.readInode(block.inodeId);
+    if (inode?.type !== 'file') {
+      wrong.push(`blk_${block.blockId} belongs to inode ${block.inodeId}, which is no file`);
+      continue;
+    }
+    // What was deleted without a sync would be back after a power cut, and deleted again: it is none of what is there.
+    const found = durableReplicas(cluster, block).filter(({ disk, data }) => disk.disk.has(data));
+    if (found.length !== Math.min(inode.replication, cluster.config.dataNodeCount)) {
+      wrong.push(`blk_${block.blockId}_${block.generationStamp} of ${view.readPath(inode)} has ${found.length} good replicas (${found.map(({ machine }) => machine.name).join(', ')}), ${inode.replication} are wanted`);
+    }
+  }
+  wrong.push(...strayFiles(cluster, blocks));
+  return wrong;
+}
+
+/** Reports what readers would stumble over if they read everything: replicas whose rot nobody has noticed yet. */
+export function reportRot(cluster: SimulatedCluster): void {
+  const { nameNode } = cluster.nameNode;
+  if (!nameNode || !cluster.health()) return;
+  const context = { user: superuser, clientId: 'reader', role: 'client', remoteAddress: '10.0.2.9:1' } as const;
+  for (const block of blocksIn(cluster.nameNode.view())) {
+    if (!block.isComplete) continue;
+    const good = durableReplicas(cluster, block);
+    for (const machine of cluster.dataNodes) {
+      for (const disk of machine.disks) {
+        const { data, meta } = placeOf(machine, disk, block);
+        const isThere = disk.disk.has(data) || disk.disk.has(meta);
+        if (!isThere || !machine.store || good.some((place) => place.disk === disk)) continue;
+        const { blockId, generationStamp, lengthBytes } = block;
+        const replica = { block: { blockId, generationStamp, lengthBytes }, datanodeUuid: machine.store.datanodeUuid, storageId: 'any' };
+        void nameNode.clientHandlers['block.reportBadReplicas']({ replicas: [replica] }, context);
+      }
+    }
+  }
+}
+
+function healthProblems(health: ClusterHealth, cluster: SimulatedCluster): string[] {
+  const wrong: string[] = [];
+  const { blocks, safeMode, datanodes } = health;
+  if (safeMode.isOn) wrong.push(`safe mode is on: ${safeMode.reason}`);
+  for (const [name, count] of Object.entries(blocks)) if (name !== 'total' && typeof count === 'number' && count > 0) wrong.push(`${count} blocks: ${name}`);
+  const live = datanodes.filter((node) => node.state === 'live').length;
+  if (live !== cluster.config.dataNodeCount) wrong.push(`${live} of ${cluster.config.dataNodeCount} data nodes are live`);
+  if (datanodes.length !== cluster.config.dataNodeCount) wrong.push(`${datanodes.length} data nodes are known, there are ${cluster.config.dataNodeCount}`);
+  return wrong;
+}
+
+/** Files of replicas that no block explains. What is set aside as rotten is gone too when its block is whole again. */
+function strayFiles(cluster: SimulatedCluster, blocks: ReadonlyMap<number, StoredBlock>): string[] {
+  const wrong: string[] = [];
+  for (const { name, disks } of cluster.dataNodes) {
+    for (const [index, { disk }] of disks.entries()) {
+      for (const path of disk.files()) {
+        const file = parseReplicaFileName(path.slice(path.lastIndexOf('/') + 1));
+        const folder = path.split('/')[2]!;
+        if (folder === 'trash') wrong.push(`${name}/${index}${path} waits to be deleted`);
+        if (!file) continue;
+        const block = blocks.get(file.blockId);
+        const isRight = block !== undefined && folder === 'current' && (file.kind === 'data' || file.generationStamp === block.generationStamp);
+        if (!isRight) wrong.push(`${name}/${index}${path} belongs to ${block ? `blk_${block.blockId}_${block.generationStamp}` : 'no block'}`);
+      }
+    }
+  }
+  return wrong;
+}

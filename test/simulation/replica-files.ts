@@ -1,0 +1,57 @@
+import { crc32 } from '../../source/base/checksum.js';
+import { decodeFileBlock, type FileBlock } from '../../source/namenode/file-block.js';
+import { allBlocks, placeOfBlock } from '../../source/namenode/keys.js';
+import type { NamespaceView } from '../../source/namenode/namespace-view.js';
+import { checksumAt, decodeMetaHeader, findBadChunk } from '../../source/storage/replica-meta.js';
+import { dataName, finalizedSubdirectory, metaName } from '../../source/storage/volume-layout.js';
+import type { MachineDisk } from './process-disk.js';
+import type { DataNodeMachine, SimulatedCluster } from './simulated-cluster.js';
+
+export interface StoredBlock extends FileBlock {
+  inodeId: number;
+  blockIndex: number;
+}
+
+/** One file of a replica: where it lies. */
+export interface ReplicaPlace {
+  machine: DataNodeMachine;
+  disk: MachineDisk;
+  data: string;
+  meta: string;
+}
+
+/** Blocks as the name node's store has them. */
+export function* blocksIn(view: NamespaceView): Generator<StoredBlock> {
+  for (const [key, value] of view.store.range(allBlocks)) yield { ...decodeFileBlock(value), ...placeOfBlock(key) };
+}
+
+/**
+ * The replicas that a power cut at this moment could not take: data, checksums, names and directories on disk, every byte as its
+ * checksum says, of the block's generation and length.
+ */
+export function durableReplicas(cluster: SimulatedCluster, block: { blockId: number; generationStamp: number; lengthBytes: number }): ReplicaPlace[] {
+  const found: ReplicaPlace[] = [];
+  for (const machine of cluster.dataNodes) {
+    for (const disk of machine.disks) {
+      const place = placeOf(machine, disk, block);
+      const data = disk.disk.durableBytes(place.data);
+      const meta = disk.disk.durableBytes(place.meta);
+      if (data && meta && isGood(data, meta, block)) found.push(place);
+    }
+  }
+  return found;
+}
+
+export function placeOf(machine: DataNodeMachine, disk: MachineDisk, block: { blockId: number; generationStamp: number }): ReplicaPlace {
+  const folder = `/data/current/${finalizedSubdirectory(block.blockId)}`;
+  return { machine, disk, data: `${folder}/${dataName(block.blockId)}`, meta: `${folder}/${metaName(block.blockId, block.generationStamp)}` };
+}
+
+function isGood(data: Buffer, meta: Buffer, block: { blockId: number; generationStamp: number; lengthBytes: number }): boolean {
+  const header = decodeMetaHeader(meta, block);
+  if (typeof header === 'string' || header.state !== 'finalized') return false;
+  if (header.lengthBytes !== block.lengthBytes || data.length !== block.lengthBytes) return false;
+  const checksums = meta.subarray(checksumAt(0), checksumAt(Math.ceil(data.length / header.chunkBytes)));
+  if (checksums.length !== 4 * Math.ceil(data.length / header.chunkBytes) || crc32(checksums) !== header.checksumsCrc) return false;
+  return findBadChunk(data, checksums, header.chunkBytes) < 0;
+}

@@ -1,0 +1,91 @@
+import { seededRandom } from '../../source/base/random.js';
+import { Actor, type Stage } from './actor.js';
+import { reportRot, unconverged } from './convergence.js';
+import { FaultInjector } from './fault-injector.js';
+import { SimulatedCluster } from './simulated-cluster.js';
+import { drawConfig, type SimulationConfig } from './simulation-config.js';
+import { SimulationStats } from './simulation-stats.js';
+import { Simulator, Violation } from './simulator.js';
+
+export interface SimulationRun {
+  seed: number;
+  config: SimulationConfig;
+  stats: SimulationStats;
+  simulatedMs: number;
+  eventCount: number;
+  hash: string;
+  /** From the end of the faults until all was as it should be. */
+  convergenceMs: number;
+  failure: unknown;
+  /** The last events before a failure. */
+  trace: string[];
+}
+
+/** What must be over by then, once nothing fails any more: leases, graces, a few block reports. */
+const convergenceLimitMs = 900_000;
+
+/** One seed: `minutes` of work and faults in simulated time, then peace until all is well again. Never rejects. */
+export async function runSimulation(options: { seed: number; minutes: number; config?: Partial<SimulationConfig>; log?: (line: string) => void }): Promise<SimulationRun> {
+  const { seed, minutes } = options;
+  const simulator = new Simulator(seed);
+  const config: SimulationConfig = { ...drawConfig(seededRandom(simulator.random.integer(2 ** 32))), ...options.config };
+  const stats = new SimulationStats();
+  const cluster = new SimulatedCluster(simulator, config);
+  cluster.log = options.log;
+  const run: SimulationRun = { seed, config, stats, simulatedMs: 0, eventCount: 0, hash: '', convergenceMs: 0, failure: undefined, trace: [] };
+  const onRejection = (error: unknown) => simulator.fail(new Violation(`a rejection that nobody handles: ${error instanceof Error ? error.stack : String(error)}`));
+  process.on('unhandledRejection', onRejection);
+  try {
+    await simulator.run(play(cluster, stats, minutes * 60_000, run));
+  } catch (error) {
+    run.failure = error;
+    run.trace = simulator.trace.lines();
+  } finally {
+    process.off('unhandledRejection', onRejection);
+  }
+  run.simulatedMs = simulator.nowMs;
+  run.eventCount = simulator.trace.count;
+  run.hash = simulator.trace.hash;
+  return run;
+}
+
+async function play(cluster: SimulatedCluster, stats: SimulationStats, durationMs: number, run: SimulationRun): Promise<void> {
+  const { simulator, config } = cluster;
+  cluster.startNameNode();
+  for (const machine of cluster.dataNodes) cluster.startDataNode(machine);
+  await until(cluster, 60_000, () => {
+    const health = cluster.health();
+    return health && !health.safeMode.isOn && health.datanodes.filter((node) => node.state === 'live').length === config.dataNodeCount ? [] : ['the cluster does not start'];
+  });
+  const stage: Stage = { cluster, stats, versions: new Map(), actors: [], isOver: false };
+  stage.actors = Array.from({ length: config.actorCount }, (_, index) => new Actor(stage, index, cluster.clients[index % cluster.clients.length]!));
+  const working = Promise.all(stage.actors.map((actor) => actor.run()));
+  working.catch((error: unknown) => simulator.fail(error));
+  const faults = new FaultInjector(cluster, stats);
+  const breaking = faults.run();
+  breaking.catch((error: unknown) => simulator.fail(error));
+  await simulator.sleep(durationMs);
+  faults.stop();
+  stage.isOver = true;
+  const peaceMs = simulator.nowMs;
+  await working;
+  await until(cluster, convergenceLimitMs, () => {
+    reportRot(cluster);
+    return unconverged(cluster);
+  });
+  run.convergenceMs = simulator.nowMs - peaceMs;
+  for (const [index, actor] of stage.actors.entries()) {
+    const client = cluster.startClient(cluster.clients[index % cluster.clients.length]!);
+    stats.count('paths checked at the end', await actor.check(client));
+  }
+}
+
+/** Waits until a check finds nothing wrong any more; a violation if that takes too long. */
+async function until(cluster: SimulatedCluster, limitMs: number, check: () => string[]): Promise<void> {
+  const { simulator } = cluster;
+  const endMs = simulator.nowMs + limitMs;
+  for (let wrong = check(); wrong.length > 0; wrong = check()) {
+    if (simulator.nowMs > endMs) throw new Violation(`${limitMs / 1000} s after the last fault it is not as it should be:\n  ${wrong.slice(0, 20).join('\n  ')}`);
+    await simulator.sleep(2000);
+  }
+}

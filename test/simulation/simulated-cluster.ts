@@ -1,0 +1,352 @@
+import type { Logger } from '../../source/base/log.js';
+import type { Random } from '../../source/base/random.js';
+import type { DfsClient } from '../../source/client/client-api.js';
+import { createDfsClient } from '../../source/client/dfs-client.js';
+import { DataNode } from '../../source/datanode/data-node.js';
+import { NameNode } from '../../source/namenode/name-node.js';
+import { NamespaceView } from '../../source/namenode/namespace-view.js';
+import { type ClientProtocol, clientProtocol } from '../../source/protocol/client-protocol.js';
+import type { ClusterHealth } from '../../source/protocol/cluster-events.js';
+import { type DatanodeProtocol, datanodeProtocol, type DatanodeServiceProtocol, datanodeServiceProtocol } from '../../source/protocol/datanode-protocol.js';
+import { type DfsError, NoSpaceError } from '../../source/protocol/errors.js';
+import type { Identity } from '../../source/protocol/hello.js';
+import { LocalBlockStore } from '../../source/storage/local-block-store.js';
+import { type MemoryStore, type MemoryStoreImage, openMemoryStore } from '../../source/storage/memory-store.js';
+import { MachineDisk, ProcessDisk } from './process-disk.js';
+import { acceptSimulatedChannel, createFramePool, createSimulatedConnector } from './simulated-block-channel.js';
+import { SimulatedNetwork } from './simulated-network.js';
+import { never, SimulatedProcess } from './simulated-process.js';
+import { SharedRpcServer, SimulatedRpcCaller } from './simulated-rpc.js';
+import type { SimulationConfig } from './simulation-config.js';
+import { type Simulator, Violation } from './simulator.js';
+
+export const superuser = 'tester';
+export const nameNodePort = 9870;
+export const dataNodePort = 9864;
+const nameNodeHost = '10.0.0.1';
+
+const nameNodeServer = new SharedRpcServer([
+  { protocol: clientProtocol, allowedRoles: ['client', 'datanode'] },
+  { protocol: datanodeProtocol, allowedRoles: ['datanode'] },
+]);
+const dataNodeServer = new SharedRpcServer([{ protocol: datanodeServiceProtocol, allowedRoles: ['client', 'datanode'] }]);
+
+/** A machine: what stays when its programs do not. */
+export class Machine {
+  readonly name: string;
+  readonly host: string;
+  wallOffsetMs = 0;
+
+  constructor(name: string, host: string) {
+    this.name = name;
+    this.host = host;
+  }
+}
+
+/** The name node's machine: its store is what a crash has left, and what it has become since. */
+export class NameNodeMachine extends Machine {
+  process: SimulatedProcess | undefined;
+  nameNode: NameNode | undefined;
+  store: MemoryStore | undefined;
+  image: MemoryStoreImage | undefined;
+  /** What a commit takes, ms. */
+  commitMs = 0.8;
+  isFull = false;
+  failsNextCommit = false;
+
+  /** The durable name space; as the last crash left it while nothing runs. */
+  view(): NamespaceView {
+    return new NamespaceView(this.store ?? openMemoryStore(this.image ? { image: this.image } : {}));
+  }
+}
+
+export class DataNodeMachine extends Machine {
+  readonly disks: MachineDisk[];
+  process: SimulatedProcess | undefined;
+  node: DataNode | undefined;
+  store: LocalBlockStore | undefined;
+  /** The power was cut, and the disks have not settled yet. */
+  isPowerCut = false;
+
+  constructor(name: string, host: string, diskCount: number) {
+    super(name, host);
+    this.disks = Array.from({ length: diskCount }, () => new MachineDisk());
+  }
+
+  get address(): string {
+    return `${this.host}:${dataNodePort}`;
+  }
+}
+
+export class ClientMachine extends Machine {
+  process: SimulatedProcess | undefined;
+  client: DfsClient | undefined;
+}
+
+/** The real name node, data nodes and clients on simulated machines. */
+export class SimulatedCluster {
+  readonly simulator: Simulator;
+  readonly network: SimulatedNetwork;
+  readonly config: SimulationConfig;
+  readonly random: Random;
+  readonly nameNode: NameNodeMachine;
+  readonly dataNodes: DataNodeMachine[];
+  readonly clients: ClientMachine[];
+  /** Told of each fault that has happened. */
+  onFault: (kind: string) => void = () => {};
+  /** The nodes' own words: for looking at a failure. */
+  log: ((line: string) => void) | undefined;
+  /** How many durable replicas of a block the simulation itself has destroyed. */
+  readonly destroyedReplicas = new Map<number, number>();
+  #lives = 0;
+
+  constructor(simulator: Simulator, config: SimulationConfig) {
+    this.simulator = simulator;
+    this.config = config;
+    this.network = new SimulatedNetwork(simulator);
+    this.network.onFault = (kind) => this.onFault(kind);
+    this.random = simulator.fork();
+    this.nameNode = new NameNodeMachine('nn', nameNodeHost);
+    this.dataNodes = Array.from({ length: config.dataNodeCount }, (_, index) => new DataNodeMachine(`dn${index + 1}`, `10.0.1.${index + 1}`, config.disksPerNode));
+    // The first client is on a data node's machine, as jobs often are.
+    this.clients = Array.from({ length: config.clientCount }, (_, index) => new ClientMachine(`c${index + 1}`, index === 0 ? '10.0.1.1' : `10.0.2.${index + 1}`));
+    const onInternalError = (message: string, cause: unknown) => simulator.fail(new Violation(`a server could not explain: ${message}: ${cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)}`));
+    nameNodeServer.onInternalError = onInternalError;
+    dataNodeServer.onInternalError = onInternalError;
+  }
+
+  get nameNodeAddress(): string {
+    return `${nameNodeHost}:${nameNodePort}`;
+  }
+
+  machines(): Machine[] {
+    return [this.nameNode, ...this.dataNodes, ...this.clients];
+  }
+
+  // The name node
+
+  startNameNode(): void {
+    const machine = this.nameNode;
+    if (machine.process?.isAlive) return;
+    const process = this.#newProcess(machine);
+    machine.process = process;
+    this.network.host(machine.host).isUp = true;
+    const store = openMemoryStore({
+      ...(machine.image && { image: machine.image }),
+      commitDelay: () => this.#commit(machine, process),
+      refusal: (): DfsError | undefined => (machine.isFull ? new NoSpaceError('the disk of the name node is full') : undefined),
+    });
+    machine.store = store;
+    this.#guard(process, this.#openNameNode(machine, process, store));
+  }
+
+  async #openNameNode(machine: NameNodeMachine, process: SimulatedProcess, store: MemoryStore): Promise<void> {
+    const { config } = this;
+    const logger = this.logger(process);
+    const nameNode = await NameNode.open({
+      store,
+      clock: process.clock,
+      random: process.random,
+      logger,
+      groups: { groupsOf: () => [] },
+      options: {
+        address: this.nameNodeAddress,
+        superuser,
+        isFormatWanted: true,
+        dataNodes: this.dataNodes.map(({ address }) => address),
+        blockSizeBytes: config.blockSizeBytes,
+        replication: config.replication,
+        minReplication: config.minReplication,
+        heartbeatIntervalMs: config.heartbeatIntervalMs,
+        staleNodeTimeoutMs: config.staleNodeTimeoutMs,
+        deadNodeTimeoutMs: config.deadNodeTimeoutMs,
+        blockReportIntervalMs: config.blockReportIntervalMs,
+        maxReplicationStreams: 4,
+        trashIntervalMinutes: 0,
+        isDurableClose: true,
+        softLeaseLimitMs: config.softLeaseLimitMs,
+        hardLeaseLimitMs: config.hardLeaseLimitMs,
+      },
+    });
+    if (!process.isAlive) return;
+    machine.nameNode = nameNode;
+    void nameNode.failed.then((error) => {
+      if (error.name === 'AssertionError') this.simulator.fail(new Violation(`the name node: ${error.stack}`));
+      logger.error(`ends: ${error.message}`);
+      // As its process would: it ends, and is started again.
+      if (process.isAlive) this.killNameNode({ restartAfterMs: 500 });
+    });
+    const identity: Identity = { clusterId: nameNode.clusterId, role: 'namenode', user: superuser, clientId: process.random.id() };
+    const handlers = { ...nameNode.clientHandlers, ...nameNode.datanodeHandlers };
+    this.network.listen(process, nameNodePort, (pipe) => nameNodeServer.serve(pipe, { process, identity, handlers }));
+    nameNode.start();
+  }
+
+  async #commit(machine: NameNodeMachine, process: SimulatedProcess): Promise<void> {
+    if (!process.enterSeam()) return never();
+    const isFailing = machine.failsNextCommit;
+    machine.failsNextCommit = false;
+    this.simulator.note('commit', process.name);
+    await new Promise<void>((resolve) => process.after(machine.commitMs * (0.3 + process.random.next()), resolve));
+    if (!isFailing) return;
+    this.onFault('failed-commit');
+    throw Object.assign(new Error('EIO: the commit failed'), { code: 'EIO' });
+  }
+
+  /** `restartAfterMs`: started again then. A commit in flight is on disk afterwards, or is not. */
+  killNameNode(options: { restartAfterMs?: number } = {}): void {
+    const machine = this.nameNode;
+    if (!machine.process?.isAlive) return;
+    this.simulator.note('kill', machine.name);
+    machine.image = machine.store!.crashImage(this.random.next() < 0.5 ? 'durable' : 'inFlight');
+    machine.process.kill();
+    machine.nameNode = undefined;
+    machine.store = undefined;
+    if (options.restartAfterMs !== undefined) this.simulator.schedule(options.restartAfterMs, () => this.startNameNode());
+  }
+
+  // Data nodes
+
+  startDataNode(machine: DataNodeMachine): void {
+    if (machine.process?.isAlive) return;
+    if (machine.isPowerCut) {
+      machine.isPowerCut = false;
+      for (const { disk } of machine.disks) disk.powerCut((['lost', 'kept', 'torn'] as const)[this.random.integer(3)]!, this.random);
+    } else {
+      for (const { disk } of machine.disks) disk.restart();
+    }
+    this.network.host(machine.host).isUp = true;
+    const process = this.#newProcess(machine);
+    machine.process = process;
+    this.#guard(process, this.#openDataNode(machine, process), () => this.killDataNode(machine, { restartAfterMs: 2000 }));
+  }
+
+  async #openDataNode(machine: DataNodeMachine, process: SimulatedProcess): Promise<void> {
+    const { network, config } = this;
+    const { clock, random } = process;
+    const logger = this.logger(process);
+    const store = await LocalBlockStore.open({
+      disk: new ProcessDisk(process, machine.disks, (kind) => this.onFault(kind)),
+      directories: machine.disks.map((_, index) => `/${index}/data`),
+      clock,
+      random,
+      logger,
+    });
+    const pool = createFramePool();
+    const identity: Identity = { clusterId: store.clusterId, role: 'datanode', user: superuser, clientId: random.id() };
+    const node = await DataNode.open({
+      store,
+      nameNode: new SimulatedRpcCaller<DatanodeProtocol>(network, process, { identity, address: this.nameNodeAddress }),
+      connector: createSimulatedConnector(network, process, identity, pool),
+      clock,
+      random,
+      logger,
+      identity,
+      host: machine.host,
+      port: dataNodePort,
+      options: { abandonedReplicaLifetimeMs: config.abandonedReplicaLifetimeMs },
+    });
+    if (!process.isAlive) return;
+    machine.node = node;
+    machine.store = store;
+    const { handlers } = node;
+    network.listen(process, dataNodePort, (pipe, kind) => {
+      if (kind === 'rpc') dataNodeServer.serve(pipe, { process, identity, handlers });
+      else acceptSimulatedChannel(network, pipe, { process, identity, logger, pool, serve: (channel, context) => node.handleChannel(channel, context) });
+    });
+    void node.ended.then((error) => {
+      if (!process.isAlive || !error) return;
+      logger.error(`ends: ${error.message}`);
+      this.killDataNode(machine, { restartAfterMs: 2000 });
+    });
+    node.start();
+  }
+
+  killDataNode(machine: DataNodeMachine, options: { restartAfterMs?: number; isPowerCut?: boolean } = {}): void {
+    if (!machine.process?.isAlive) return;
+    const { isPowerCut = false, restartAfterMs } = options;
+    this.simulator.note(isPowerCut ? 'power-cut' : 'kill', machine.name);
+    if (isPowerCut) {
+      machine.isPowerCut = true;
+      this.network.host(machine.host).isUp = false;
+    }
+    machine.process.kill();
+    machine.node = undefined;
+    machine.store = undefined;
+    if (restartAfterMs !== undefined) this.simulator.schedule(restartAfterMs, () => this.startDataNode(machine));
+  }
+
+  // Clients
+
+  startClient(machine: ClientMachine): DfsClient {
+    if (machine.client && machine.process?.isAlive) return machine.client;
+    const { network, config } = this;
+    const process = this.#newProcess(machine);
+    machine.process = process;
+    const identity: Identity = { clusterId: null, role: 'client', user: superuser, clientId: process.random.id() };
+    machine.client = createDfsClient({
+      nameNode: new SimulatedRpcCaller<ClientProtocol>(network, process, { identity, address: this.nameNodeAddress }),
+      nameNodeAddress: this.nameNodeAddress,
+      dataNode: (address) => new SimulatedRpcCaller<DatanodeServiceProtocol>(network, process, { identity, address }),
+      connector: createSimulatedConnector(network, process, identity, createFramePool()),
+      openFeed: () => {
+        throw new Error('no feed in a simulation');
+      },
+      identity,
+      clock: process.clock,
+      random: process.random,
+      options: { retryTimeoutMs: config.retryTimeoutMs, log: this.logger(process) },
+    });
+    return machine.client;
+  }
+
+  killClient(machine: ClientMachine): void {
+    if (!machine.process?.isAlive) return;
+    this.simulator.note('kill', machine.name);
+    machine.process.kill();
+    machine.client = undefined;
+  }
+
+  health(): ClusterHealth | undefined {
+    return this.nameNode.process?.isAlive ? this.nameNode.nameNode?.health() : undefined;
+  }
+
+  logger(process: SimulatedProcess): Logger {
+    const { simulator } = this;
+    const write = (level: string, message: string) => {
+      if (!process.isAlive) return;
+      simulator.note('log', process.name, level, message);
+      this.log?.(`${(simulator.nowMs / 1000).toFixed(3).padStart(9)} ${process.name.padEnd(6)} ${level} ${message}`);
+    };
+    return {
+      debug: (message) => this.log && write('DEBUG', message),
+      info: (message) => write('INFO', message),
+      warn: (message) => write('WARN', message),
+      error: (message, cause) => {
+        const reason = cause instanceof Error ? `: ${cause.message}` : cause === undefined ? '' : `: ${String(cause)}`;
+        write('ERROR', message + reason);
+        if (cause instanceof Error && isBroken(cause)) simulator.fail(new Violation(`${process.name}: ${message}: ${cause.stack}`));
+      },
+    };
+  }
+
+  #newProcess(machine: Machine): SimulatedProcess {
+    this.simulator.note('start', machine.name);
+    return new SimulatedProcess(this.simulator, { name: `${machine.name}#${++this.#lives}`, host: machine.host, wallOffsetMs: () => machine.wallOffsetMs });
+  }
+
+  /** A start that fails is tried again where that can help, and else is a violation: nothing here may keep a node from starting. */
+  #guard(process: SimulatedProcess, opening: Promise<void>, retry?: () => void): void {
+    opening.catch((error: unknown) => {
+      if (!process.isAlive) return;
+      const isOfDisk = (error as { name?: string }).name === 'InputOutputError' || (error as { name?: string }).name === 'NoSpaceError';
+      if (retry && isOfDisk) return retry();
+      this.simulator.fail(new Violation(`${process.name} does not start: ${error instanceof Error ? error.stack : String(error)}`));
+    });
+  }
+}
+
+/** No failure of the world explains these. */
+export function isBroken(error: unknown): boolean {
+  return error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError || (error instanceof Error && error.name === 'AssertionError') || (error instanceof Error && error.name === 'RpcError');
+}

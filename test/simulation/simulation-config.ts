@@ -1,0 +1,92 @@
+import type { Random } from '../../source/base/random.js';
+
+/** What one seed simulates. */
+export interface SimulationConfig {
+  dataNodeCount: number;
+  disksPerNode: number;
+  clientCount: number;
+  /** Users of the file system, each with a directory of its own, spread over the clients. */
+  actorCount: number;
+  replication: number;
+  minReplication: number;
+  blockSizeBytes: number;
+  heartbeatIntervalMs: number;
+  staleNodeTimeoutMs: number;
+  deadNodeTimeoutMs: number;
+  blockReportIntervalMs: number;
+  softLeaseLimitMs: number;
+  hardLeaseLimitMs: number;
+  retryTimeoutMs: number;
+  abandonedReplicaLifetimeMs: number;
+  /** Between two operations of an actor, on average. */
+  thinkTimeMs: number;
+  /** Files of an actor. */
+  fileCount: number;
+  faultKinds: ReadonlySet<FaultKind>;
+  /** On average. */
+  faultIntervalMs: number;
+}
+
+export const faultKinds = [
+  // Processes
+  'data-node-kill',
+  'name-node-kill',
+  'client-kill',
+  'crash-at-call',
+  'power-cut',
+  'power-cut-all',
+  'pause',
+  'clock-jump',
+  // The network
+  'messages',
+  'streams',
+  'partition',
+  'one-way-cut',
+  'slow-link',
+  // Disks
+  'slow-disk',
+  'disk-hang',
+  'full-disk',
+  'read-only-disk',
+  'disk-errors',
+  'lost-disk',
+  'bit-rot',
+  'cut-file',
+  // The name node's store
+  'slow-commit',
+  'full-store',
+  'failed-commit',
+] as const;
+export type FaultKind = (typeof faultKinds)[number];
+
+/** Another configuration for each seed. Half of the kinds of faults are on in each ("swarm testing": too many at once hide each other). */
+export function drawConfig(random: Random): SimulationConfig {
+  const oneOf = <T>(values: readonly T[]): T => values[random.integer(values.length)]!;
+  const dataNodeCount = 3 + random.integer(4);
+  const replication = oneOf([1, 2, 3, 3, 3]);
+  const heartbeatIntervalMs = oneOf([500, 1000, 1000, 2000]);
+  const share = oneOf([0.2, 0.5, 0.5, 0.8]);
+  const kinds = faultKinds.filter(() => random.next() < share);
+  const actorCount = 2 + random.integer(3);
+  return {
+    dataNodeCount,
+    disksPerNode: oneOf([1, 1, 2, 3]),
+    clientCount: 1 + random.integer(actorCount),
+    actorCount,
+    replication,
+    minReplication: oneOf([1, 2, 2, 2]),
+    blockSizeBytes: oneOf([4096, 10_000, 16_384, 65_536]),
+    heartbeatIntervalMs,
+    staleNodeTimeoutMs: 3 * heartbeatIntervalMs,
+    deadNodeTimeoutMs: 10 * heartbeatIntervalMs,
+    blockReportIntervalMs: oneOf([20_000, 60_000, 120_000]),
+    softLeaseLimitMs: oneOf([10_000, 20_000, 60_000]),
+    hardLeaseLimitMs: oneOf([60_000, 90_000]),
+    retryTimeoutMs: oneOf([10_000, 30_000, 60_000]),
+    abandonedReplicaLifetimeMs: 60_000,
+    thinkTimeMs: oneOf([500, 1500, 3000]),
+    fileCount: 3 + random.integer(6),
+    faultKinds: new Set(kinds.length > 0 ? kinds : [oneOf(faultKinds)]),
+    faultIntervalMs: oneOf([1000, 2000, 5000]),
+  };
+}

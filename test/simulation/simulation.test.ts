@@ -1,0 +1,41 @@
+import test from 'ava';
+import { recordedSeeds } from './recorded-seeds.js';
+import { runSimulation, type SimulationRun } from './run-simulation.js';
+
+const fixedSeeds = [1, 6, 9];
+const minutes = 1;
+
+test('the same seed does the same twice, and another seed does something else', async (t) => {
+  const [first, again, other] = [await simulate(11, 0.5), await simulate(11, 0.5), await simulate(12, 0.5)];
+  t.is(first.failure, undefined, describe(first));
+  t.regex(first.hash, /^[0-9a-f]{16}$/);
+  t.is(again.hash, first.hash);
+  t.not(other.hash, first.hash);
+});
+
+for (const seed of fixedSeeds) {
+  test(`whatever fails in seed ${seed}, what was acknowledged is there, and all is whole again afterwards`, async (t) => {
+    const run = await simulate(seed, minutes);
+    t.is(run.failure, undefined, describe(run));
+    for (const counter of ['acknowledged writes', 'acknowledged bytes', 'blocks checked for durability', 'reads of the last version', 'paths checked at the end']) {
+      t.true(run.stats.get(counter) > 0, `${counter}: a run in which there are none proves nothing`);
+    }
+    t.true(run.stats.faultCount > 0);
+  });
+}
+
+for (const { seed, minutes: recordedMinutes, found } of recordedSeeds) {
+  test(`seed ${seed} stays well: ${found}`, async (t) => {
+    const run = await simulate(seed, recordedMinutes);
+    t.is(run.failure, undefined, describe(run));
+  });
+}
+
+function simulate(seed: number, ofMinutes: number): Promise<SimulationRun> {
+  return runSimulation({ seed, minutes: ofMinutes });
+}
+
+function describe(run: SimulationRun): string {
+  if (run.failure === undefined) return '';
+  return `seed ${run.seed}: ${run.failure instanceof Error ? run.failure.message : String(run.failure)}\n${run.trace.slice(-100).join('\n')}\nto repeat: npm run simulate -- --seed ${run.seed} --minutes ${minutes}`;
+}
