@@ -49,6 +49,8 @@ export class Actor {
   /** Changes at each begin and end of a change: what others read meanwhile proves nothing about which version it must be. */
   epoch = 0;
   isChanging = false;
+  /** What it does now, and since when; for whoever waits for it. */
+  doing = '';
   readonly #stage: Stage;
   readonly #random: Random;
   readonly #machine: ClientMachine;
@@ -244,8 +246,8 @@ export class Actor {
   /** Waits until nothing can happen any more, and finds out which of the worlds it is. A write that was given up is deleted. */
   async #settle(what: string, worlds: ModelTree[], written?: { version: number; path: string; finalPath: string }): Promise<void> {
     const { cluster, stats } = this.#stage;
-    const { simulator, network } = cluster;
-    const { nameNode } = cluster;
+    const { simulator, network, nameNode } = cluster;
+    this.doing += `; what became of it is looked for since ${(simulator.nowMs / 1000).toFixed(3)} s`;
     await simulator.sleep(100);
     while (network.isOnItsWay(this.#machine.host) || nameNode.process?.isStopped) await simulator.sleep(500);
     await simulator.sleep(10_000 + 3 * nameNode.commitMs);
@@ -326,6 +328,7 @@ export class Actor {
     const { epoch } = owner;
     const isQuiet = () => owner === this || (owner.epoch === epoch && !owner.isChanging);
     const wasQuiet = isQuiet();
+    this.doing = `read ${path}, since ${(this.#stage.cluster.simulator.nowMs / 1000).toFixed(3)} s`;
     try {
       const isRange = file.lengthBytes > 100 && wasQuiet && this.#random.next() < 0.3;
       const startBytes = isRange ? this.#random.integer(file.lengthBytes) : 0;
@@ -390,7 +393,9 @@ export class Actor {
   }
 
   #begin(what: string): void {
-    this.#stage.cluster.simulator.note('begin', this.name, what);
+    const { simulator } = this.#stage.cluster;
+    simulator.note('begin', this.name, what);
+    this.doing = `${what}, since ${(simulator.nowMs / 1000).toFixed(3)} s`;
     this.epoch++;
     this.isChanging = true;
   }
@@ -398,6 +403,7 @@ export class Actor {
   #end(): void {
     this.epoch++;
     this.isChanging = false;
+    this.doing = '';
   }
 
   #become(tree: ModelTree): void {

@@ -24,6 +24,9 @@ export interface SimulationRun {
 /** What must be over by then, once nothing fails any more: leases, graces, a few block reports. */
 const convergenceLimitMs = 900_000;
 
+/** What any operation may take when nothing fails any more. */
+const operationLimitMs = 300_000;
+
 /** One seed: `minutes` of work and faults in simulated time, then peace until all is well again. Never rejects. */
 export async function runSimulation(options: { seed: number; minutes: number; config?: Partial<SimulationConfig>; log?: (line: string) => void }): Promise<SimulationRun> {
   const { seed, minutes } = options;
@@ -68,6 +71,9 @@ async function play(cluster: SimulatedCluster, stats: SimulationStats, durationM
   faults.stop();
   stage.isOver = true;
   const peaceMs = simulator.nowMs;
+  let areWorking = true;
+  void working.then(() => (areWorking = false));
+  await until(cluster, operationLimitMs, () => (areWorking ? stage.actors.filter(({ doing }) => doing !== '').map(({ name, doing }) => `${name} still does: ${doing}`) : []));
   await working;
   await until(cluster, convergenceLimitMs, () => {
     reportRot(cluster);

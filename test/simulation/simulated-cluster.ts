@@ -8,7 +8,7 @@ import { NamespaceView } from '../../source/namenode/namespace-view.js';
 import { type ClientProtocol, clientProtocol } from '../../source/protocol/client-protocol.js';
 import type { ClusterHealth } from '../../source/protocol/cluster-events.js';
 import { type DatanodeProtocol, datanodeProtocol, type DatanodeServiceProtocol, datanodeServiceProtocol } from '../../source/protocol/datanode-protocol.js';
-import { type DfsError, NoSpaceError } from '../../source/protocol/errors.js';
+import { type DfsError, InputOutputError, NoSpaceError, StorageDamagedError } from '../../source/protocol/errors.js';
 import type { Identity } from '../../source/protocol/hello.js';
 import { LocalBlockStore } from '../../source/storage/local-block-store.js';
 import { type MemoryStore, type MemoryStoreImage, openMemoryStore } from '../../source/storage/memory-store.js';
@@ -339,7 +339,7 @@ export class SimulatedCluster {
   #guard(process: SimulatedProcess, opening: Promise<void>, retry?: () => void): void {
     opening.catch((error: unknown) => {
       if (!process.isAlive) return;
-      const isOfDisk = (error as { name?: string }).name === 'InputOutputError' || (error as { name?: string }).name === 'NoSpaceError';
+      const isOfDisk = error instanceof InputOutputError || error instanceof NoSpaceError || (error instanceof StorageDamagedError && error.message.includes('EIO'));
       if (retry && isOfDisk) return retry();
       this.simulator.fail(new Violation(`${process.name} does not start: ${error instanceof Error ? error.stack : String(error)}`));
     });

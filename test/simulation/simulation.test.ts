@@ -5,7 +5,7 @@ import { runSimulation, type SimulationRun } from './run-simulation.js';
 const fixedSeeds = [1, 6, 9];
 const minutes = 1;
 
-test('the same seed does the same twice, and another seed does something else', async (t) => {
+test.serial('the same seed does the same twice, and another seed does something else', async (t) => {
   const [first, again, other] = [await simulate(11, 0.5), await simulate(11, 0.5), await simulate(12, 0.5)];
   t.is(first.failure, undefined, describe(first));
   t.regex(first.hash, /^[0-9a-f]{16}$/);
@@ -14,7 +14,7 @@ test('the same seed does the same twice, and another seed does something else', 
 });
 
 for (const seed of fixedSeeds) {
-  test(`whatever fails in seed ${seed}, what was acknowledged is there, and all is whole again afterwards`, async (t) => {
+  test.serial(`whatever fails in seed ${seed}, what was acknowledged is there, and all is whole again afterwards`, async (t) => {
     const run = await simulate(seed, minutes);
     t.is(run.failure, undefined, describe(run));
     for (const counter of ['acknowledged writes', 'acknowledged bytes', 'blocks checked for durability', 'reads of the last version', 'paths checked at the end']) {
@@ -25,7 +25,7 @@ for (const seed of fixedSeeds) {
 }
 
 for (const { seed, minutes: recordedMinutes, found } of recordedSeeds) {
-  test(`seed ${seed} stays well: ${found}`, async (t) => {
+  test.serial(`seed ${seed} stays well: ${found}`, async (t) => {
     const run = await simulate(seed, recordedMinutes);
     t.is(run.failure, undefined, describe(run));
   });
