@@ -51,6 +51,8 @@ export class Actor {
   isChanging = false;
   /** What it does now, and since when; for whoever waits for it. */
   doing = '';
+  /** Why it does not get on. */
+  trouble = '';
   readonly #stage: Stage;
   readonly #random: Random;
   readonly #machine: ClientMachine;
@@ -263,6 +265,8 @@ export class Actor {
       } catch (error) {
         if (error instanceof Violation) throw error;
         if (!(error instanceof ClientDiedError)) this.#requireWorldly(error);
+        simulator.note('unsettled', this.name, String(error));
+        this.trouble = String(error);
         await simulator.sleep(2000);
       }
     }

@@ -73,7 +73,7 @@ async function play(cluster: SimulatedCluster, stats: SimulationStats, durationM
   const peaceMs = simulator.nowMs;
   let areWorking = true;
   void working.then(() => (areWorking = false));
-  await until(cluster, operationLimitMs, () => (areWorking ? stage.actors.filter(({ doing }) => doing !== '').map(({ name, doing }) => `${name} still does: ${doing}`) : []));
+  await until(cluster, operationLimitMs, () => (areWorking ? stage.actors.filter(({ doing }) => doing !== '').map(({ name, doing, trouble }) => `${name} still does: ${doing} (${trouble})`) : []));
   await working;
   await until(cluster, convergenceLimitMs, () => {
     reportRot(cluster);

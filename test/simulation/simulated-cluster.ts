@@ -238,6 +238,7 @@ export class SimulatedCluster {
       store,
       nameNode: new SimulatedRpcCaller<DatanodeProtocol>(network, process, { identity, address: this.nameNodeAddress }),
       connector: createSimulatedConnector(network, process, identity, pool),
+      openPeer: (address) => new SimulatedRpcCaller<DatanodeServiceProtocol>(network, process, { identity, address }),
       clock,
       random,
       logger,

@@ -6,7 +6,7 @@ const fixedSeeds = [1, 6, 9];
 const minutes = 1;
 
 test.serial('the same seed does the same twice, and another seed does something else', async (t) => {
-  const [first, again, other] = [await simulate(11, 0.5), await simulate(11, 0.5), await simulate(12, 0.5)];
+  const [first, again, other] = [await simulate(6, 0.5), await simulate(6, 0.5), await simulate(1, 0.5)];
   t.is(first.failure, undefined, describe(first));
   t.regex(first.hash, /^[0-9a-f]{16}$/);
   t.is(again.hash, first.hash);
