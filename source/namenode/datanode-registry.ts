@@ -61,7 +61,7 @@ export class DatanodeRegistry {
       const record = { uuid, number, address };
       put(transaction, keyOf(uuid), { number, address });
       return { record, epoch, isNew: !known && !replaced, replacedUuid: replaced?.uuid };
-    });
+    }, { mayUseReserve: true });
   }
 
   #nextNumber(address: string, records: readonly DatanodeRecord[]): number {

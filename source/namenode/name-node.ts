@@ -35,6 +35,8 @@ export interface NameNodeParts {
   readonly options: NameNodeOptions;
   /** Writes the name space, as it is on disk, to a file of its own: for saveNamespace. It is refused where this is left out. */
   readonly saveImage?: (() => Promise<{ path: string; sizeBytes: number; lastEditId: number }>) | undefined;
+  /** Why the store takes no changes just now, if that is so: asked every second, and told when it changes. */
+  readonly storeRefusal?: (() => Error | undefined) | undefined;
   /** The machine's, unless said. */
   readonly groups?: GroupMapping | undefined;
 }
@@ -45,6 +47,7 @@ const recoveryTickMs = 250;
 /** Beside three heartbeats: to verify a large block from a slow disk. */
 const leastRecoveryMs = 10_000;
 const reclaimIntervalMs = 100;
+const spaceCheckIntervalMs = 1000;
 const trimIntervalMs = 1000;
 
 /**
@@ -70,6 +73,7 @@ export class NameNode {
   /** Edits of our own that are under way. */
   readonly #work = new Set<Promise<unknown>>();
   #fail!: (error: Error) => void;
+  #isShortOfSpace = false;
 
   /**
    * Opens the name space in `store`, making one where that is wanted and the store is empty, and upgrading one of an older version. VersionMismatchError, StorageDamagedError:
@@ -185,6 +189,7 @@ export class NameNode {
     this.#every(recoveryTickMs, async () => {
       if (!safeMode.isOn) await recoverFiles(this.#recovery);
     });
+    this.#every(spaceCheckIntervalMs, async () => this.#tellSpace());
     this.#every(reclaimIntervalMs, async () => {
       while (!safeMode.isOn && !this.#closing.signal.aborted && (await reclaimSlice(this.#namespace, blocks))) await sleep(clock, 0);
     });
@@ -227,6 +232,14 @@ export class NameNode {
     if (this.#closing.signal.aborted) return;
     this.#judge(error);
     this.#parts.logger.error('work of the name node failed', error);
+  }
+
+  #tellSpace(): void {
+    const refusal = this.#parts.storeRefusal?.();
+    if ((refusal !== undefined) === this.#isShortOfSpace) return;
+    this.#isShortOfSpace = refusal !== undefined;
+    const event = refusal ? ({ level: 'error', message: `read-only: ${refusal.message}` } as const) : ({ level: 'info', message: 'the name node has space again, and takes changes' } as const);
+    this.#services.feed.publish({ kind: 'storage-failed', ...event });
   }
 
   /** A broken invariant ends the process; a damaged record ends all changes. */

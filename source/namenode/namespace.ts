@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.js';
 import { CallIdReusedError, DfsError, InvalidArgumentError } from '../protocol/errors.js';
-import type { Key, KeyValueStore, KeyValueTransaction } from '../storage/key-value-store.js';
+import type { Key, KeyValueStore, KeyValueTransaction, TransactionOptions } from '../storage/key-value-store.js';
 import { DamagedRecordError } from '../storage/record.js';
 import { type Answer, nullAnswer } from './answer.js';
 import { applyEdit } from './apply-edit.js';
@@ -36,6 +36,8 @@ export interface NamespaceParts {
 }
 
 const maxClientIdBytes = 255;
+/** What frees space, or ends what was begun with space: done on a disk that is nearly full too. */
+const urgentMethods: ReadonlySet<string> = new Set(['fs.delete', 'fs.abandonBlock', 'fs.complete', 'fs.updateBlockForPipeline', 'fs.updatePipeline']);
 
 /**
  * The namespace: runs each mutating call as one durable transaction, planned, applied, logged and answered, and hands what it did to
@@ -92,7 +94,7 @@ export class Namespace {
     if (callId !== undefined) checkClientId(requester.clientId);
     const digest = callId === undefined ? undefined : digestOf(call);
     const suspended: Key[] = [];
-    const answer = await this.#transact(suspended, (transaction) => {
+    const answer = await this.#transact(suspended, { mayUseReserve: urgentMethods.has(call.method) }, (transaction) => {
       const view = new TransactionView(transaction);
       if (callId !== undefined) {
         const stored = findAnswer(view, requester.clientId, callId, digest!);
@@ -111,10 +113,10 @@ export class Namespace {
   }
 
   /** An edit of our own accord: undefined if `plan` finds nothing to do, and throws what it throws. Resolves when it is durable, after `effects`. */
-  async edit(plan: (view: NamespaceView) => EditOp | undefined, effects?: () => void): Promise<boolean> {
+  async edit(plan: (view: NamespaceView) => EditOp | undefined, effects?: () => void, options: TransactionOptions = { mayUseReserve: true }): Promise<boolean> {
     const suspended: Key[] = [];
     let isDone = false;
-    await this.#transact(suspended, (transaction) => {
+    await this.#transact(suspended, options, (transaction) => {
       const view = new TransactionView(transaction);
       const op = plan(view);
       if (!op) return { answer: nullAnswer, applied: undefined, effects: undefined };
@@ -127,15 +129,15 @@ export class Namespace {
 
   /** For what changes no inode: trimming the log. */
   maintain<T>(work: (transaction: KeyValueTransaction) => T): Promise<T> {
-    return this.#store.transact(work);
+    return this.#store.transact(work, { mayUseReserve: true });
   }
 
   /** Effects run in the very turn in which the store tells that the edit is durable: so in the order of the edits. */
-  #transact(suspended: Key[], work: (transaction: KeyValueTransaction) => Outcome): Promise<Answer> {
+  #transact(suspended: Key[], options: TransactionOptions, work: (transaction: KeyValueTransaction) => Outcome): Promise<Answer> {
     const resume = () => {
       for (const key of suspended) this.cache.resume(key);
     };
-    return this.#store.transact(work).then(
+    return this.#store.transact(work, options).then(
       ({ answer, applied, effects }) => {
         resume();
         if (applied) this.#settle(applied);

@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
+import { NoSpaceError } from '../protocol/errors.js';
 import type { BlockManagement } from './block-management.js';
 import { decodeFileBlock, type FileBlock } from './file-block.js';
 import type { FileInode } from './inode.js';
@@ -45,12 +46,17 @@ export function createAccessTimeKeeper(parts: { namespace: Namespace; clock: Clo
     if (!isDue(inode) || underWay.has(inode.id)) return;
     underWay.add(inode.id);
     namespace
-      .edit((view) => {
-        const now = view.readInode(inode.id);
-        if (now?.type !== 'file' || !isDue(now)) return undefined;
-        return { kind: 'setTimes', inodeId: now.id, modificationTimeMs: now.modificationTimeMs, accessTimeMs: nowMs };
-      })
-      .catch((error: unknown) => logger.warn(`the access time of inode ${inode.id} could not be set: ${String(error)}`))
+      .edit(
+        (view) => {
+          const now = view.readInode(inode.id);
+          if (now?.type !== 'file' || !isDue(now)) return undefined;
+          return { kind: 'setTimes', inodeId: now.id, modificationTimeMs: now.modificationTimeMs, accessTimeMs: nowMs };
+        },
+        undefined,
+        { mayUseReserve: false },
+      )
+      // That there is no space is told once, and not with every read.
+      .catch((error: unknown) => error instanceof NoSpaceError || logger.warn(`the access time of inode ${inode.id} could not be set: ${String(error)}`))
       .finally(() => underWay.delete(inode.id));
   };
 }

@@ -31,6 +31,11 @@ export interface KeyValueTransaction extends KeyValueReader {
   delete(key: Key): void;
 }
 
+export interface TransactionOptions {
+  /** It frees space, or is little and must not fail because others have filled the disk. */
+  mayUseReserve?: boolean | undefined;
+}
+
 /**
  * Reads outside a transaction see what is durable, or about to be by the commit in flight; never part of a transaction.
  */
@@ -42,10 +47,10 @@ export interface KeyValueStore extends KeyValueReader {
    * not at all. Transactions are run in the order of the calls and committed in groups. The promise settles, with the result or
    * with what `work` threw, only when everything that `work` saw is on disk for good. A commit that fails rejects every
    * transaction of its group with StorageDamagedError and closes the store to writing: the process is to end. A transaction that
-   * changes something is refused with NoSpaceError below the floor of free space; with more than 65,536 waiting, any is with
-   * OverloadedError.
+   * changes something is refused with NoSpaceError below the floor of free space, one that may use the reserve only below a lower
+   * one; with more than 65,536 waiting, any is with OverloadedError.
    */
-  transact<T>(work: (transaction: KeyValueTransaction) => T): Promise<T>;
+  transact<T>(work: (transaction: KeyValueTransaction) => T, options?: TransactionOptions): Promise<T>;
   /** Resolves when all is on disk and the files are closed. Later calls fail with UnavailableError. */
   close(): Promise<void>;
 }
@@ -58,4 +63,6 @@ export interface StoreSnapshot extends KeyValueReader {
 
 export interface SnapshotStore extends KeyValueStore {
   snapshot(): StoreSnapshot;
+  /** Why transactions that change something are refused now, reserve or not; undefined: they are not. */
+  refusal(): Error | undefined;
 }

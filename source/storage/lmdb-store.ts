@@ -24,7 +24,7 @@ export interface LmdbStoreOptions {
   logger: Logger;
   /** No lock, no changes: beside a running name node too. */
   isReadOnly?: boolean;
-  /** Below this much free space transactions that change something are refused. A full disk under LMDB can end the process. */
+  /** Below this much free space transactions that change something are refused, below a quarter of it also those that may use the reserve. A full disk under LMDB can end the process. */
   minFreeBytes?: number;
   /** Free bytes on the disk of `directory`. */
   freeBytes?: () => number;
@@ -35,6 +35,8 @@ export const formatVersion = 1;
 const headerKey = '\0header';
 const defaultMapSize = 2 ** 40;
 const defaultMinFreeBytes = 64 * 1024 * 1024;
+/** What is left of the floor for deletions: LMDB writes pages anew before it frees the old ones. */
+const reserveDivisor = 4;
 /** For reading over a store that was not closed in good order: restarts after a kill are to stay quick. */
 const checkBudgetMs = 40;
 export const markerName = 'clean-shutdown';
@@ -89,7 +91,7 @@ export async function createStore(options: LmdbStoreOptions, fill?: (store: Snap
   try {
     // Its directory's lock is the caller's.
     const backend = new LmdbBackend(options, database, { release: async () => {} });
-    const refusal = backend.refusal();
+    const refusal = backend.refusal(false);
     if (refusal) throw refusal;
     await backend.commit((writer) => writer.put(headerKey, Buffer.from(JSON.stringify({ magic: formatMagic, version: formatVersion }))));
     await fill?.(new TransactionQueue(backend));
@@ -185,11 +187,13 @@ class LmdbBackend implements StoreBackend {
     }
   }
 
-  refusal(): DfsError | undefined {
+  refusal(mayUseReserve: boolean): DfsError | undefined {
     if (!this.#lock) return new UnsupportedError(`${this.name} was opened for reading only`);
     const freeBytes = this.#freeBytes();
-    if (freeBytes >= this.#minFreeBytes) return undefined;
-    return new NoSpaceError(`no space for ${this.name}: ${formatReport(freeBytes)} free, at least ${formatReport(this.#minFreeBytes)} needed; reading goes on, writing does after space was made`);
+    const floorBytes = mayUseReserve ? Math.floor(this.#minFreeBytes / reserveDivisor) : this.#minFreeBytes;
+    if (freeBytes >= floorBytes) return undefined;
+    const remedy = mayUseReserve ? 'make space on its disk' : 'make space on its disk, or delete files (rm -skipTrash)';
+    return new NoSpaceError(`no space for ${this.name}: ${formatReport(freeBytes)} free, at least ${formatReport(floorBytes)} needed; reading goes on, and writing by itself once there is space: ${remedy}`);
   }
 
   async commit(run: (writer: KeyValueTransaction) => void): Promise<void> {

@@ -18,7 +18,7 @@ export interface MemoryStoreOptions {
   /** How long the simulated disk takes for a commit that changes something. A rejection is a commit that failed. */
   commitDelay?: () => Promise<void>;
   /** Asked before a transaction's changes are taken: a simulated full disk. */
-  refusal?: () => DfsError | undefined;
+  refusal?: (mayUseReserve: boolean) => DfsError | undefined;
 }
 
 /** The store for tests and simulations: the same queue as the real one over a sorted tree. Nothing of it is on disk. */
@@ -81,8 +81,8 @@ class MemoryBackend implements StoreBackend {
     return value;
   }
 
-  refusal(): DfsError | undefined {
-    return this.#options.refusal?.();
+  refusal(mayUseReserve: boolean): DfsError | undefined {
+    return this.#options.refusal?.(mayUseReserve);
   }
 
   async commit(run: (writer: KeyValueTransaction) => void): Promise<void> {

@@ -1,14 +1,14 @@
 import { assert } from '../base/assert.js';
 import { type DfsError, OverloadedError, StorageDamagedError, UnavailableError } from '../protocol/errors.js';
-import type { Entry, Key, KeyValueReader, KeyValueTransaction, RangeOptions, SnapshotStore, StoreSnapshot } from './key-value-store.js';
+import type { Entry, Key, KeyValueReader, KeyValueTransaction, RangeOptions, SnapshotStore, StoreSnapshot, TransactionOptions } from './key-value-store.js';
 import { Overlay } from './overlay.js';
 
 /** What is below the queue: ordered records, and one commit at a time. */
 export interface StoreBackend extends KeyValueReader {
   /** For messages: `the store in /d/namenode`. */
   readonly name: string;
-  /** Why transactions that change something must be refused now. Asked once a group, if one of it does. */
-  refusal(): DfsError | undefined;
+  /** Why transactions that change something must be refused now. Asked once a group for each kind, if one of it does. */
+  refusal(mayUseReserve: boolean): DfsError | undefined;
   /**
    * Runs `run`, later and synchronously, on all that is committed, and commits what it has written. Resolves when that is on disk
    * for good. Rejects, with nothing of it applied as far as the backend can tell, when `run` threw or the commit failed. While a
@@ -22,6 +22,7 @@ export interface StoreBackend extends KeyValueReader {
 
 interface Waiting {
   work: (transaction: KeyValueTransaction) => unknown;
+  mayUseReserve: boolean;
   resolve: (result: never) => void;
   reject: (reason: unknown) => void;
   settle?: () => void;
@@ -70,14 +71,19 @@ export class TransactionQueue implements SnapshotStore {
     return this.#backend.snapshot();
   }
 
-  async transact<T>(work: (transaction: KeyValueTransaction) => T): Promise<T> {
+  /** Why changes are refused now, as transactions would be told; undefined: they are not. */
+  refusal(): DfsError | undefined {
+    return this.#backend.refusal(false);
+  }
+
+  async transact<T>(work: (transaction: KeyValueTransaction) => T, { mayUseReserve = false }: TransactionOptions = {}): Promise<T> {
     this.#throwIfClosing();
     if (this.#failure) throw this.#failure;
     if (this.#waiting.length >= maxWaitingTransactions) {
       throw new OverloadedError(`${this.#backend.name} has ${maxWaitingTransactions} transactions waiting; try again later`);
     }
     return new Promise<T>((resolve, reject) => {
-      this.#waiting.push({ work, resolve, reject });
+      this.#waiting.push({ work, mayUseReserve, resolve, reject });
       if (!this.#isCommitting) void this.#commitAll();
     });
   }
@@ -104,8 +110,9 @@ export class TransactionQueue implements SnapshotStore {
           group = this.#waiting.splice(0, maxGroupTransactions);
           // What several of the group write, counters above all, is read from memory and written once.
           const whole = new Overlay(writer);
-          const refusal = once(() => this.#backend.refusal());
-          for (const waiting of group) this.#run(waiting, whole, refusal);
+          const ordinary = once(() => this.#backend.refusal(false));
+          const urgent = once(() => this.#backend.refusal(true));
+          for (const waiting of group) this.#run(waiting, whole, waiting.mayUseReserve ? urgent : ordinary);
           for (const [key, value] of whole.changes) {
             if (value === undefined) writer.delete(key);
             else writer.put(key, value);

@@ -4,6 +4,7 @@ import { NameNode } from '../../source/namenode/name-node.js';
 import type { NameNodeOptions } from '../../source/namenode/name-node-options.js';
 import type { Block } from '../../source/protocol/block.js';
 import { encodeReplicas } from '../../source/protocol/block-report.js';
+import type { ClusterEvent } from '../../source/protocol/cluster-events.js';
 import type { DatanodeCommand } from '../../source/protocol/datanode-protocol.js';
 import type { CallContext } from '../../source/protocol/method.js';
 import type { KeyValueStore } from '../../source/storage/key-value-store.js';
@@ -38,15 +39,23 @@ export class NameNodeBench {
   store = new MemoryStore();
   /** Taken instead, if set. */
   anyStore: KeyValueStore | undefined;
+  storeRefusal: (() => Error | undefined) | undefined;
+  /** What the name node has told since the bench was made. */
+  readonly events: ClusterEvent[] = [];
   nameNode!: NameNode;
   #boots = 0;
+  #unsubscribe: (() => void) | undefined;
 
   constructor(options: Partial<NameNodeOptions> = {}) {
     this.options = options;
   }
 
   async start(): Promise<this> {
-    this.nameNode = await NameNode.open({ store: this.anyStore ?? this.store, clock: this.clock, random: seededRandom(1), logger: silentLogger, options: { ...benchOptions, ...this.options }, groups: { groupsOf: () => [] } });
+    this.nameNode = await NameNode.open({ store: this.anyStore ?? this.store, clock: this.clock, random: seededRandom(1), logger: silentLogger, options: { ...benchOptions, ...this.options }, groups: { groupsOf: () => [] }, storeRefusal: this.storeRefusal });
+    this.#unsubscribe?.();
+    this.#unsubscribe = this.nameNode.feed.subscribe((item) => {
+      if (item.type === 'cluster') this.events.push(item.event);
+    });
     this.nameNode.start();
     await this.turns();
     return this;
