@@ -10,6 +10,8 @@ const retryIntervalMs = 5000;
 /** Remembered at a time; the oldest is forgotten for one more. The name node deletes those when the client's lease ends. */
 const maxRemembered = 1000;
 
+type Outcome = 'deleted' | 'closed';
+
 /**
  * Deletes what was written of files that were given up. As long as the client writes other files it renews the lease of those too, so
  * that the name node would keep them: a deletion that could not reach the name node is tried again while the client lives.
@@ -18,8 +20,8 @@ export class AbandonedFiles {
   readonly #nameNode: RetryingCaller;
   readonly #clock: Clock;
   readonly #log: Logger;
-  /** Path by inode id, in the order in which they were given up. */
-  readonly #remembered = new Map<number, string>();
+  /** By inode id, in the order in which they were given up. */
+  readonly #remembered = new Map<number, { path: string; outcome: Outcome }>();
   #stop: (() => void) | undefined;
   #isClosed = false;
 
@@ -30,15 +32,24 @@ export class AbandonedFiles {
   }
 
   /** Deletes the file, now or later. Never rejects. */
-  async delete(path: string, inodeId: number): Promise<void> {
+  delete(path: string, inodeId: number): Promise<void> {
+    return this.#giveUp(path, inodeId, 'deleted');
+  }
+
+  /** Has a file closed that was opened for append, with what was flushed, or more: now or later. Never rejects. */
+  recover(path: string, inodeId: number): Promise<void> {
+    return this.#giveUp(path, inodeId, 'closed');
+  }
+
+  async #giveUp(path: string, inodeId: number, outcome: Outcome): Promise<void> {
     try {
-      await this.#delete(path, inodeId);
+      await this.#end(path, inodeId, outcome);
     } catch (error) {
-      this.#log.warn(`${path}: could not delete what was written of it: ${messageOf(error)}; it is tried again, and the name node does it when the lease ends`);
+      this.#log.warn(`${path}: could not be ${outcome}: ${messageOf(error)}; it is tried again, and the name node does it when the lease ends`);
       if (isHopeless(error) || this.#isClosed) return;
-      this.#remembered.set(inodeId, path);
+      this.#remembered.set(inodeId, { path, outcome });
       if (this.#remembered.size > maxRemembered) this.#remembered.delete(this.#remembered.keys().next().value!);
-      this.#stop ??= repeat(this.#clock, () => retryIntervalMs, () => this.#retry(), (failure) => this.#log.warn(`could not delete files that were given up: ${messageOf(failure)}`));
+      this.#stop ??= repeat(this.#clock, () => retryIntervalMs, () => this.#retry(), (failure) => this.#log.warn(`could not end files that were given up: ${messageOf(failure)}`));
     }
   }
 
@@ -48,16 +59,21 @@ export class AbandonedFiles {
     this.#remembered.clear();
   }
 
-  async #delete(path: string, inodeId: number): Promise<void> {
+  async #end(path: string, inodeId: number, outcome: Outcome): Promise<void> {
     // Under the path another file may stand meanwhile, of somebody else: that one must stay.
+    if (outcome === 'closed') {
+      const file = await this.#nameNode.call('fs.getFileInfo', { path }, { retryTimeoutMs: cleanUpLimitMs });
+      if (file?.inodeId === inodeId && file.isUnderConstruction) await this.#nameNode.call('fs.recoverLease', { path }, { retryTimeoutMs: cleanUpLimitMs });
+      return;
+    }
     await this.#nameNode.call('fs.delete', { path, recursive: false, inodeId }, { retryTimeoutMs: cleanUpLimitMs });
   }
 
   async #retry(): Promise<void> {
-    for (const [inodeId, path] of [...this.#remembered]) {
+    for (const [inodeId, { path, outcome }] of [...this.#remembered]) {
       if (this.#isClosed) return;
       try {
-        await this.#delete(path, inodeId);
+        await this.#end(path, inodeId, outcome);
       } catch (error) {
         // It will not answer for the others either.
         if (!isHopeless(error)) return;

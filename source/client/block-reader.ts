@@ -246,6 +246,8 @@ export class BlockReader {
     hedge.client.counters.failedReplicas++;
     if (error instanceof ChecksumError) {
       hedge.client.counters.corruptReplicas++;
+      // What is being written is verified by the recovery that ends it, if its writer does not.
+      if (this.#located.isUnderConstruction) return;
       const bad = { block: this.#located.block, datanodeUuid: replica.datanodeUuid, storageId: replica.storageId };
       nameNode.call('block.reportBadReplicas', { replicas: [bad] }).catch((failure: unknown) => log.warn(`could not report a bad replica of ${blockName(bad.block)}: ${messageOf(failure)}`));
     } else if (error instanceof UnavailableError || !(error instanceof RefusedError)) {

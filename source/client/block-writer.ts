@@ -4,7 +4,7 @@ import type { Random } from '../base/random.js';
 import { type Block, blockName, type LocatedBlock, type ReplicaLocation } from '../protocol/block.js';
 import { type AckEntry, type BlockChannelConnector, frameTypes } from '../protocol/block-stream.js';
 import { InputOutputError, NotEnoughReplicasError, NotReplicatedYetError } from '../protocol/errors.js';
-import { openOperation } from '../transport/block-operation.js';
+import { openOperation, RefusedError } from '../transport/block-operation.js';
 import { cancelledError } from './cancellation.js';
 import type { FailedNodes } from './failed-nodes.js';
 import type { PacketQueue } from './packet-queue.js';
@@ -51,8 +51,8 @@ const transferSetupMs = 20_000;
 /**
  * Writes one block, whatever happens to its pipeline (DFSOutputStream's DataStreamer, the append design of HDFS-265):
  * - while nothing is acknowledged, a failure means another block on other nodes;
- * - later the survivors get a new generation stamp, are cut to what all of them acknowledged, and the rest is sent again. With fewer of
- *   them than must be durable, a replacement first copies what there is from a survivor.
+ * - later, and of a block that goes on after append, the survivors get a new generation stamp, are cut to what all of them acknowledged, and the
+ *   rest is sent again. In the place of each that was lost a free node first copies what there is from a survivor.
  * The generation stamp keeps replicas that were left behind from ever passing for the block (P4, P9).
  */
 export class BlockWriter {
@@ -156,13 +156,13 @@ export class BlockWriter {
   }
 
   /**
-   * Brings the pipeline up to the replicas that must be durable at close, if it can: with fewer the write goes on all the same, and the
-   * name node's repair makes the others before close succeeds.
+   * Brings the pipeline up to the replicas that are wanted, as far as data nodes are free (ReplaceDatanodeOnFailure): with fewer the write goes
+   * on all the same, and the name node's repair makes the others, of those that must be durable before close succeeds.
    */
   async #addReplacements(keptBytes: number): Promise<void> {
-    const { nameNode, inodeId, replication, minReplication, failed, signal, connector, clock } = this.#file;
+    const { nameNode, inodeId, replication, minReplication, failed, signal } = this.#file;
     for (;;) {
-      const count = Math.min(minReplication, replication) - this.#targets.length;
+      const count = replication - this.#targets.length;
       if (count <= 0) return;
       const block = { ...this.#block, lengthBytes: keptBytes };
       const existing = this.#targets.map((target) => target.datanodeUuid);
@@ -171,19 +171,33 @@ export class BlockWriter {
         throw error;
       });
       if (candidates.length === 0) return;
-      const source = this.#targets[0]!;
       for (const target of candidates) {
-        try {
-          const limitMs = transferSetupMs + keptBytes / slowestTransferBytesPerMs;
-          const { channel } = await openOperation(connector, source.address, { type: frameTypes.transfer, body: { block, token: this.#token, target } }, { clock, limitMs, signal });
-          connector.release(channel);
-          this.#targets.push(target);
-        } catch (error) {
-          if (signal.aborted) throw error;
-          failed.add(target, `could not take a copy from ${source.name}: ${messageOf(error)}`);
-        }
+        if (await this.#copyTo(target, block)) this.#targets.push(target);
+        // Whoever waits for the write need not wait for more than must be.
+        else if (this.#targets.length >= minReplication) return;
       }
     }
+  }
+
+  /** Has a node of the pipeline copy what there is to `target`. False, and the reason is noted, if none could. */
+  async #copyTo(target: ReplicaLocation, block: Block): Promise<boolean> {
+    const { connector, clock, signal, failed } = this.#file;
+    const limitMs = transferSetupMs + block.lengthBytes / slowestTransferBytesPerMs;
+    let reason = '';
+    for (const source of this.#targets) {
+      try {
+        const { channel } = await openOperation(connector, source.address, { type: frameTypes.transfer, body: { block, token: this.#token, target } }, { clock, limitMs, signal });
+        connector.release(channel);
+        return true;
+      } catch (error) {
+        if (signal.aborted) throw error;
+        reason = `could not take a copy from ${source.name}: ${messageOf(error)}`;
+        // Else it was the source, which the next pipeline finds out.
+        if (error instanceof RefusedError && error.badDatanode === target.datanodeUuid) break;
+      }
+    }
+    failed.add(target, reason);
+    return false;
   }
 
   /** Gives the block back, of which nothing is acknowledged, and takes another one elsewhere. */

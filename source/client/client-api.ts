@@ -44,6 +44,11 @@ export interface DfsClient {
 
   openReader(path: string, options?: ReadOptions): Promise<FileReader>;
   openWriter(path: string, options?: WriteOptions): Promise<FileWriter>;
+  /**
+   * Goes on with a file behind its end, its partial last block included. Waits while the file of a writer that is gone is being closed; AlreadyBeingCreatedError
+   * while somebody writes it, FileNotFoundError if there is none.
+   */
+  openAppender(path: string, options?: AppendOptions): Promise<FileWriter>;
   /** A Node stream over openReader. */
   createReadStream(path: string, options?: ReadOptions): Readable;
   /** A Node stream over openWriter: 'finish' comes after a durable close; destroying it leaves nothing behind. */
@@ -90,6 +95,12 @@ export interface FileReader {
   close(): void;
 }
 
+export interface AppendOptions {
+  signal?: AbortSignal | undefined;
+  /** As in WriteOptions; bytes are counted from the begin of the file. */
+  onProgress?: ((progress: WriteProgress) => void) | undefined;
+}
+
 export interface WriteOptions {
   overwrite?: boolean | undefined;
   /** False if not said: the directory must be there. */
@@ -120,7 +131,7 @@ export interface WriteProgress {
   durableReplicaBytes: number;
   /** Copies wanted. */
   replication: number;
-  /** The block being written, from 0, and for finished ones how many replicas are durable. */
+  /** The block being written, from 0, and for those that this writer finished how many replicas are durable. */
   blockIndex: number;
   durableReplicaCounts: number[];
   /** dn1 dn3 dn4: the pipeline of now. */
@@ -140,11 +151,15 @@ export interface FileWriter {
   /** Without a copy: a buffer to fill from its begin, and then to `commit` how much. */
   acquire(): Promise<Uint8Array>;
   commit(lengthBytes: number): Promise<void>;
+  /** Resolves when readers may see all bytes so far: every data node of the pipeline has them in memory at least, and a recovery of the file keeps them. */
+  hflush(): Promise<void>;
+  /** Resolves when all bytes so far are on the disk of every data node of the pipeline; with durable_close off, those of the block being written. */
+  hsync(): Promise<void>;
   /**
    * Resolves when the file is durable (P1), complete and, if asked, renamed: one transaction. `degraded` names data nodes that were
    * dropped, where fewer copies than wanted are durable so far.
    */
   close(options?: { renameTo?: { path: string; overwrite: boolean }; modificationTimeMs?: number; accessTimeMs?: number }): Promise<{ status: FileStatus; degraded: { blockIndex: number; durableReplicas: number }[] }>;
-  /** Deletes what was written. Never rejects. */
+  /** Deletes what was written. A file opened for append is closed instead, with what was flushed, or more. Never rejects. */
   abort(): Promise<void>;
 }

@@ -11,7 +11,7 @@ import type { Identity } from '../protocol/hello.js';
 import type { ParamsOf, ResultOf, RpcCaller } from '../protocol/method.js';
 import { AbandonedFiles } from './abandoned-files.js';
 import { throwIfCancelled } from './cancellation.js';
-import type { DfsClient, FileReader, FileWriter, ReadOptions, WriteOptions } from './client-api.js';
+import type { AppendOptions, DfsClient, FileReader, FileWriter, ReadOptions, WriteOptions } from './client-api.js';
 import { followFeed, type OpenFeed } from './cluster-feed.js';
 import { eachBlock, FileBlocks } from './file-blocks.js';
 import { fileChecksum } from './file-checksum.js';
@@ -19,7 +19,7 @@ import { HedgedReads, type ReadCounters } from './hedged-reads.js';
 import { InputStream } from './input-stream.js';
 import { LeaseRenewer } from './lease-renewer.js';
 import { readableOf, writableOf } from './node-streams.js';
-import { openWriter, type WriterEnvironment } from './open-writer.js';
+import { openAppender, openWriter, type WriterEnvironment } from './open-writer.js';
 import { PacketPool } from './packet-pool.js';
 import { ReadFailures } from './read-failures.js';
 import { RetryingCaller } from './retrying-caller.js';
@@ -218,7 +218,12 @@ class NameNodeClient implements DfsClient {
     defaults.catch(() => {});
     let blocks: FileBlocks;
     try {
-      blocks = await FileBlocks.open(this.#nameNode, path, { startBytes, lengthBytes, signal: stop.signal });
+      blocks = await FileBlocks.open(this.#nameNode, path, {
+        startBytes,
+        lengthBytes,
+        signal: stop.signal,
+        lengthParts: { openDataNode: (address) => this.#dataNode(address), clock: this.#parts.clock },
+      });
       await defaults;
       throwIfCancelled(signal, `reading ${path}`);
     } finally {
@@ -241,6 +246,10 @@ class NameNodeClient implements DfsClient {
 
   openWriter(path: string, options: WriteOptions = {}): Promise<FileWriter> {
     return openWriter(this.#environment, path, options);
+  }
+
+  openAppender(path: string, options: AppendOptions = {}): Promise<FileWriter> {
+    return openAppender(this.#environment, path, options);
   }
 
   createReadStream(path: string, options?: ReadOptions): ReturnType<DfsClient['createReadStream']> {

@@ -1,9 +1,19 @@
 import type { LocatedBlock } from '../protocol/block.js';
-import { FileNotFoundError } from '../protocol/errors.js';
+import { type Clock, sleep } from '../base/clock.js';
+import { BlockMissingError, FileNotFoundError } from '../protocol/errors.js';
 import type { FileStatus } from '../protocol/file-status.js';
 import type { RetryingCaller } from './retrying-caller.js';
+import { fetchVisibleLength, type OpenDataNode } from './visible-length.js';
 
 const wholeFile = Number.MAX_SAFE_INTEGER;
+/** Tries to learn how much may be read of a block that is being written: its nodes may just be changing. */
+const lengthTries = 4;
+const lengthPauseMs = 500;
+
+interface LengthParts {
+  openDataNode: OpenDataNode;
+  clock: Clock;
+}
 
 /**
  * The blocks of a range of a file, a page in memory at a time. If another file has taken the path between two pages:
@@ -15,7 +25,10 @@ export class FileBlocks {
   readonly #signal: AbortSignal | undefined;
   readonly #allReplicas: boolean;
   readonly #endBytes: number;
+  /** Its length is what may be read: of a file that is being written, as far as that was known when it was opened. */
   readonly status: FileStatus;
+  /** The last block of a file under construction, with the length of it that may be read. */
+  #open: { blockId: number; lengthBytes: number } | undefined;
   #page: readonly LocatedBlock[];
   #nextInPage = 0;
   #hasMore: boolean;
@@ -26,22 +39,59 @@ export class FileBlocks {
     this.#signal = options.signal;
     this.#allReplicas = options.allReplicas;
     this.#endBytes = options.endBytes;
-    this.status = first.file;
+    this.status = { ...first.file };
     this.#page = first.blocks;
     this.#hasMore = first.hasMore;
   }
 
-  /** Fetches the first page. */
-  static async open(nameNode: RetryingCaller, path: string, options: { startBytes?: number; lengthBytes?: number; signal?: AbortSignal | undefined; allReplicas?: boolean } = {}): Promise<FileBlocks> {
+  /**
+   * Fetches the first page. With `lengthParts`, for reading: asks data nodes how much there is of a block that is being written;
+   * BlockMissingError if none of them tells.
+   */
+  static async open(
+    nameNode: RetryingCaller,
+    path: string,
+    options: { startBytes?: number; lengthBytes?: number; signal?: AbortSignal | undefined; allReplicas?: boolean; lengthParts?: LengthParts } = {},
+  ): Promise<FileBlocks> {
     const { startBytes = 0, lengthBytes = wholeFile, signal, allReplicas = false } = options;
     const endBytes = Math.min(wholeFile, startBytes + lengthBytes);
     const first = await nameNode.call('fs.getBlockLocations', request(path, startBytes, endBytes - startBytes, allReplicas), { signal });
-    return new FileBlocks(nameNode, path, { signal, allReplicas, endBytes }, first);
+    const blocks = new FileBlocks(nameNode, path, { signal, allReplicas, endBytes }, first);
+    if (options.lengthParts && first.file.isUnderConstruction) await blocks.#fetchLength(options.lengthParts);
+    return blocks;
+  }
+
+  async #fetchLength(parts: LengthParts): Promise<void> {
+    const { status } = this;
+    if (this.#endBytes <= status.lengthBytes && !this.#page.some((block) => block.isUnderConstruction)) return;
+    for (let attempt = 1; ; attempt++) {
+      const page = attempt === 1 && !this.#hasMore ? { file: status, blocks: this.#page } : await this.#fetch(status.lengthBytes, wholeFile - status.lengthBytes);
+      const last = page.blocks.at(-1);
+      if (!page.file.isUnderConstruction) {
+        // Closed meanwhile.
+        status.lengthBytes = page.file.lengthBytes;
+        if (last) this.#open = { blockId: last.block.blockId, lengthBytes: last.block.lengthBytes };
+        return;
+      }
+      if (!last?.isUnderConstruction) return;
+      const length = await fetchVisibleLength(last, { ...parts, signal: this.#signal });
+      if (typeof length === 'number') {
+        this.#open = { blockId: last.block.blockId, lengthBytes: length };
+        status.lengthBytes = last.offsetBytes + length;
+        return;
+      }
+      const { blockId } = last.block;
+      if (attempt === lengthTries)
+        throw new BlockMissingError(`${this.#path} is being written, and no data node of its last block tells how long that is`, { path: this.#path, blockId, details: length.reasons });
+      await sleep(parts.clock, lengthPauseMs * attempt, this.#signal);
+    }
   }
 
   /** The next block if its page is here; `hasMore` tells whether `fetchPage` brings others. */
   next(): LocatedBlock | undefined {
-    return this.#page[this.#nextInPage++];
+    const block = this.#page[this.#nextInPage++];
+    const open = this.#open;
+    return block && block.block.blockId === open?.blockId ? { ...block, block: { ...block.block, lengthBytes: open.lengthBytes } } : block;
   }
 
   get hasMore(): boolean {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { LocatedBlock } from '../protocol/block.js';
 import { blockName } from '../protocol/block.js';
 import type { DatanodeServiceProtocol } from '../protocol/datanode-protocol.js';
-import { BlockMissingError } from '../protocol/errors.js';
+import { BlockMissingError, InputOutputError } from '../protocol/errors.js';
 import type { RpcCaller } from '../protocol/method.js';
 import { cancelledError } from './cancellation.js';
 import { messageOf } from './pipeline.js';
@@ -34,6 +34,7 @@ export async function fileChecksum(
   const take = async () => void hash.update(await underWay.shift()!);
   try {
     for await (const block of blocks) {
+      if (block.isUnderConstruction) throw new InputOutputError(`Fail to get checksum, since file ${path} is under construction.`, { path });
       if (block.block.lengthBytes === 0) continue;
       if (blockCount++ === 0) firstBlockBytes = block.block.lengthBytes;
       const checksum = blockChecksum(path, block, dataNode, signal);

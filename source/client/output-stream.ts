@@ -3,10 +3,10 @@ import type { AckEntry } from '../protocol/block-stream.js';
 import { InvalidArgumentError } from '../protocol/errors.js';
 import type { FileStatus } from '../protocol/file-status.js';
 import { type AbandonedFiles, cleanUpLimitMs } from './abandoned-files.js';
-import { type BlockListener, BlockWriter, type FileContext, whenReplicated } from './block-writer.js';
+import { type BlockListener, BlockWriter, type FileContext, whenReplicated, type WrittenBlock } from './block-writer.js';
 import { cancelledError, withGrace } from './cancellation.js';
 import type { FileWriter, WriteProgress } from './client-api.js';
-import { Packet, packetBufferBytes, packetGeometry } from './packet.js';
+import { Packet, packetBufferBytes, packetGeometry, type PacketMarks } from './packet.js';
 import type { PacketPool } from './packet-pool.js';
 import { PacketQueue } from './packet-queue.js';
 
@@ -15,8 +15,10 @@ const windowPackets = 16;
 
 export interface OutputStreamOptions {
   status: FileStatus;
-  /** The block that fs.create brought along. */
+  /** The block that fs.create brought along; of a file opened for append, the one that goes on. */
   firstBlock: LocatedBlock | null;
+  /** Opened for append: where the first byte goes. */
+  append?: { blockIndex: number; offsetBytes: number } | undefined;
   file: FileContext;
   abandoned: AbandonedFiles;
   /** Aborts `file.signal`. */
@@ -51,8 +53,15 @@ export class OutputStream implements FileWriter {
   #current: Packet | undefined;
   /** Bytes of the block being filled. */
   #filledInBlock = 0;
-  /** Blocks begun. */
-  #blockCount = 0;
+  /** Something was put into a block; before that, one opened for append is as it was. */
+  #hasBegun = false;
+  /** Index of the next block that is begun. */
+  #nextBlockIndex: number;
+  /** Of the first block that this writer ended. */
+  readonly #firstBlockIndex: number;
+  /** Where this writer stood at its last flush, in bytes it has taken; and whether that was a sync. */
+  #flushed = { takenBytes: 0, isSync: false };
+  #takenBytes = 0;
   #buffersInUse = 0;
   /** The block being filled is the last one here; the first is being sent. */
   readonly #queues: PacketQueue[] = [];
@@ -75,16 +84,21 @@ export class OutputStream implements FileWriter {
   readonly #onUserAbort = (): void => void this.abort();
 
   constructor(options: OutputStreamOptions) {
-    const { status, file, firstBlock } = options;
+    const { status, file, firstBlock, append } = options;
     this.#options = options;
     this.#status = status;
     this.#file = file;
     this.#firstBlock = firstBlock ?? undefined;
+    this.#nextBlockIndex = this.#firstBlockIndex = append?.blockIndex ?? 0;
+    const keptBytes = firstBlock?.block.lengthBytes ?? 0;
+    this.#filledInBlock = keptBytes;
+    this.#finishedBytes = (append?.offsetBytes ?? 0) - keptBytes;
+    this.#finishedDurableBytes = this.#finishedBytes * status.replication;
     this.#packetDataBytes = packetGeometry(status.blockSizeBytes).packetDataBytes;
     this.#progress = {
-      sentBytes: 0,
-      acknowledgedBytes: 0,
-      durableReplicaBytes: 0,
+      sentBytes: append?.offsetBytes ?? 0,
+      acknowledgedBytes: append?.offsetBytes ?? 0,
+      durableReplicaBytes: (append?.offsetBytes ?? 0) * status.replication,
       replication: status.replication,
       blockIndex: 0,
       durableReplicaCounts: [],
@@ -128,6 +142,14 @@ export class OutputStream implements FileWriter {
     });
   }
 
+  hflush(): Promise<void> {
+    return this.#exclusively(() => this.#flush({ isSync: false }));
+  }
+
+  hsync(): Promise<void> {
+    return this.#exclusively(() => this.#flush({ isSync: true }));
+  }
+
   async close(options: CloseOptions = {}): Promise<CloseResult> {
     return this.#exclusively(async () => {
       this.#state = 'closing';
@@ -164,8 +186,12 @@ export class OutputStream implements FileWriter {
 
   async #startPacket(): Promise<Packet> {
     const buffer = await this.#takeBuffer();
+    const { chunkBytes } = this.#file;
+    const filledInChunk = this.#filledInBlock % chunkBytes;
     const blockLeftBytes = this.#status.blockSizeBytes - this.#filledInBlock;
-    this.#current = new Packet(buffer, { offsetInBlock: this.#filledInBlock, capacityBytes: Math.min(this.#packetDataBytes, blockLeftBytes) });
+    // After a flush inside a chunk the rest of that chunk goes alone, so that what follows fits the chunks of the replicas again.
+    const roomBytes = filledInChunk === 0 ? this.#packetDataBytes : chunkBytes - filledInChunk;
+    this.#current = new Packet(buffer, { offsetInBlock: this.#filledInBlock, capacityBytes: Math.min(roomBytes, blockLeftBytes) });
     return this.#current;
   }
 
@@ -190,15 +216,26 @@ export class OutputStream implements FileWriter {
   #fill(packet: Packet, lengthBytes: number): void {
     packet.fill(lengthBytes);
     this.#filledInBlock += lengthBytes;
-    if (packet.isFull) this.#sealCurrent(this.#filledInBlock === this.#status.blockSizeBytes);
+    this.#takenBytes += lengthBytes;
+    if (packet.isFull) this.#sealCurrent({ isLast: this.#filledInBlock === this.#status.blockSizeBytes });
   }
 
-  #sealCurrent(isLast: boolean): void {
+  #sealCurrent(marks: PacketMarks): void {
     const packet = this.#current!;
     this.#current = undefined;
-    if (packet.offsetInBlock === 0) this.#queues.push(new PacketQueue(this.#blockCount++, this.#file.chunkBytes, (released) => this.#releaseBuffer(released)));
-    this.#queues.at(-1)!.push(packet, { isLast });
-    if (isLast) this.#filledInBlock = 0;
+    if (packet.offsetInBlock === 0 || !this.#hasBegun) this.#beginBlock(packet.offsetInBlock);
+    this.#queues.at(-1)!.push(packet, marks);
+    if (marks.isLast) this.#filledInBlock = 0;
+    this.#startDriving();
+  }
+
+  /** `startBytes`: what the block has already. */
+  #beginBlock(startBytes: number): void {
+    this.#hasBegun = true;
+    this.#queues.push(new PacketQueue(this.#nextBlockIndex++, this.#file.chunkBytes, (released) => this.#releaseBuffer(released), startBytes));
+  }
+
+  #startDriving(): void {
     this.#driving ??= this.#drive().catch((error: unknown) => this.#fail(error as Error));
     this.#wakeDriver?.();
   }
@@ -218,10 +255,32 @@ export class OutputStream implements FileWriter {
 
   /** Marks the end of the last block: on its last bytes, or, if those are on their way already, by a packet without data. */
   #finishPackets(): void {
-    if (this.#current?.dataLength) return this.#sealCurrent(true);
+    if (this.#current?.dataLength) return this.#sealCurrent({ isLast: true });
     if (this.#current) this.#releaseBuffer(this.#current);
     this.#current = undefined;
-    if (this.#filledInBlock > 0) this.#queues.at(-1)!.pushEmpty({ isLast: true });
+    if (this.#filledInBlock > 0 && this.#hasBegun) this.#queues.at(-1)!.pushEmpty({ isLast: true });
+  }
+
+  /**
+   * Waits until all bytes so far are acknowledged by every node of their pipeline (DFSOutputStream.flushOrSync), marked so that the nodes keep
+   * them whatever happens. What filled blocks is behind their last acknowledgement.
+   */
+  async #flush({ isSync }: { isSync: boolean }): Promise<void> {
+    if (this.#isLent) throw new InvalidArgumentError(`${this.#file.path}: commit what was acquired before a flush`);
+    const takenBytes = this.#takenBytes;
+    if (this.#flushed.takenBytes === takenBytes && (this.#flushed.isSync || !isSync)) return;
+    const marks: PacketMarks = { isLast: false, isSync, isFlush: true };
+    const packet = this.#current?.dataLength ? this.#current : undefined;
+    if (packet) this.#sealCurrent(marks);
+    const awaited = packet ?? (this.#filledInBlock > 0 && this.#hasBegun ? this.#queues.at(-1)?.pushEmpty(marks) : undefined);
+    while (!this.#failure && !(awaited ? awaited.isAcknowledged : this.#queues.length === 0)) {
+      await new Promise<void>((resolve) => {
+        this.#wakeCaller = resolve;
+        if (awaited) awaited.onAcknowledged = resolve;
+      });
+    }
+    if (this.#failure) throw this.#failure;
+    this.#flushed = { takenBytes, isSync };
   }
 
   // What happens to it
@@ -236,6 +295,7 @@ export class OutputStream implements FileWriter {
         const writer = await BlockWriter.write(this.#file, this.#blockListener(queue), queue, this.#lastWriter, located);
         this.#queues.shift();
         this.#finishBlock(writer);
+        this.#wakeCaller?.();
       } else if (this.#state !== 'open' || this.#failure) {
         return;
       } else {
@@ -261,7 +321,7 @@ export class OutputStream implements FileWriter {
     const durableReplicas = this.#lastWriter?.written.replicas.length;
     if (durableReplicas === undefined) return;
     counts[counts.length - 1] = durableReplicas;
-    if (durableReplicas < this.#status.replication) this.#degraded.push({ blockIndex: counts.length - 1, durableReplicas });
+    if (durableReplicas < this.#status.replication) this.#degraded.push({ blockIndex: this.#firstBlockIndex + counts.length - 1, durableReplicas });
   }
 
   #blockListener(queue: PacketQueue): BlockListener {
@@ -310,7 +370,9 @@ export class OutputStream implements FileWriter {
     // Once sent, a complete is waited for though the user cancels: whether the file stands must be known before cleaning up.
     const grace = withGrace(signal, clock, cleanUpLimitMs);
     try {
-      const status = await whenReplicated(this.#file, this.#lastWriter, (last) => nameNode.call('fs.complete', { inodeId, last, ...options }, { signal: grace.signal }));
+      const status = await whenReplicated(this.#file, this.#lastWriter, (last) =>
+        nameNode.call('fs.complete', { inodeId, last: last ?? this.#untouched(), ...options }, { signal: grace.signal }),
+      );
       this.#noteReplicas();
       this.#state = 'closed';
       this.#end();
@@ -318,6 +380,13 @@ export class OutputStream implements FileWriter {
     } finally {
       grace.dispose();
     }
+  }
+
+  /** The block that was to go on, when nothing was written: as it was. */
+  #untouched(): WrittenBlock | null {
+    const located = this.#hasBegun ? undefined : this.#firstBlock;
+    if (!located || located.block.lengthBytes === 0) return null;
+    return { block: located.block, replicas: located.locations.map(({ datanodeUuid, storageId }) => ({ datanodeUuid, storageId })) };
   }
 
   async #abort(): Promise<void> {
@@ -330,7 +399,8 @@ export class OutputStream implements FileWriter {
     if (this.#current && !this.#isLent) this.#releaseBuffer(this.#current);
     else if (this.#current) this.#loseBuffer(this.#current);
     this.#current = undefined;
-    await this.#options.abandoned.delete(path, inodeId);
+    if (this.#options.append) await this.#options.abandoned.recover(path, inodeId);
+    else await this.#options.abandoned.delete(path, inodeId);
     this.#end();
   }
 

@@ -1,5 +1,5 @@
 import { assert } from '../base/assert.js';
-import { Packet } from './packet.js';
+import { Packet, type PacketMarks } from './packet.js';
 
 /**
  * The packets of one block in their order: those sent and not acknowledged, then those to send. Bounded by the buffers of its writer.
@@ -20,11 +20,12 @@ export class PacketQueue {
   /** Called when there is something to send. */
   onReady: (() => void) | undefined;
 
-  /** `onRelease` gets each packet once, when nothing needs its buffer any more. */
-  constructor(blockIndex: number, chunkBytes: number, onRelease: (packet: Packet) => void) {
+  /** `onRelease` gets each packet once, when nothing needs its buffer any more. `startBytes`: what the block has already. */
+  constructor(blockIndex: number, chunkBytes: number, onRelease: (packet: Packet) => void, startBytes = 0) {
     this.blockIndex = blockIndex;
     this.#chunkBytes = chunkBytes;
     this.#onRelease = onRelease;
+    this.#acknowledgedBytes = this.#pushedBytes = startBytes;
   }
 
   /** Length of the block that every replica of the pipeline has. */
@@ -42,18 +43,20 @@ export class PacketQueue {
   }
 
   /** Seals the packet and takes it over. */
-  push(packet: Packet, options: { isLast: boolean }): void {
+  push(packet: Packet, options: PacketMarks): void {
     assert(!this.#isComplete && packet.offsetInBlock === this.#pushedBytes, 'the packets of a block follow each other, up to LAST');
-    packet.seal({ sequence: this.#nextSequence++, chunkBytes: this.#chunkBytes, isLast: options.isLast });
+    packet.seal({ sequence: this.#nextSequence++, chunkBytes: this.#chunkBytes, ...options });
     this.#packets.push(packet);
     this.#pushedBytes = packet.endInBlock;
     this.#isComplete = options.isLast;
     this.onReady?.();
   }
 
-  /** A packet without data: LAST, or a sign of life. */
-  pushEmpty(options: { isLast: boolean }): void {
-    this.push(Packet.empty(this.#pushedBytes), options);
+  /** A packet without data: LAST, a flush of what went before, or a sign of life. */
+  pushEmpty(options: PacketMarks): Packet {
+    const packet = Packet.empty(this.#pushedBytes);
+    this.push(packet, options);
+    return packet;
   }
 
   /** The block was ended and is to be ended again: with a replica more. */
@@ -86,6 +89,7 @@ export class PacketQueue {
     this.#sentCount--;
     this.#acknowledgedBytes = packet.endInBlock;
     packet.isAcknowledged = true;
+    packet.onAcknowledged?.();
     this.releaseIfDone(packet);
   }
 

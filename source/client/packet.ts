@@ -19,6 +19,13 @@ export function packetGeometry(blockSizeBytes: number): { chunkBytes: number; pa
   return { chunkBytes, packetDataBytes: Math.min(defaultPacketDataBytes, blockSizeBytes) };
 }
 
+/** What is special about a packet: protocol/block-stream.ts. */
+export interface PacketMarks {
+  isLast: boolean;
+  isSync?: boolean;
+  isFlush?: boolean;
+}
+
 /** Bytes of a block on their way: kept until every replica of the pipeline has acknowledged them, to be sent again if it breaks. */
 export class Packet {
   readonly offsetInBlock: number;
@@ -31,6 +38,8 @@ export class Packet {
   /** Writes to channels that still read from the buffer. */
   pendingWrites = 0;
   isAcknowledged = false;
+  /** Called once, when every replica of the pipeline has it. */
+  onAcknowledged: (() => void) | undefined;
 
   constructor(buffer: Buffer, options: { offsetInBlock: number; capacityBytes: number }) {
     this.#buffer = buffer;
@@ -79,14 +88,14 @@ export class Packet {
   }
 
   /** Computes the checksums and writes the header: from here on the packet is `frame`, and does not change. */
-  seal(options: { sequence: number; chunkBytes: number; isLast: boolean }): void {
-    const { sequence, chunkBytes, isLast } = options;
+  seal(options: { sequence: number; chunkBytes: number } & PacketMarks): void {
+    const { sequence, chunkBytes, isLast, isSync = false, isFlush = false } = options;
     const checksumCount = Math.ceil(this.#dataLength / chunkBytes);
     const start = dataStart - packetOverheadBytes(this.#dataLength, chunkBytes);
     assert(start >= 0, 'the checksums of a packet fit in front of its data');
     const end = dataStart + this.#dataLength;
     const frame = this.#buffer.subarray(start, end);
-    encodePacketHeader(frame, { sequence, dataLength: this.#dataLength, offsetInBlock: this.offsetInBlock, chunkBytes, checksumCount, isLast, isSync: false });
+    encodePacketHeader(frame, { sequence, dataLength: this.#dataLength, offsetInBlock: this.offsetInBlock, chunkBytes, checksumCount, isLast, isSync, isFlush });
     for (let i = 0, at = dataStart; i < checksumCount; i++, at += chunkBytes) {
       frame.writeUInt32BE(crc32(this.#buffer.subarray(at, Math.min(at + chunkBytes, end))), framePrefixBytes + packetHeaderBytes + 4 * i);
     }

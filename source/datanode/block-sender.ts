@@ -1,9 +1,10 @@
 import { blockName } from '../protocol/block.js';
 import type { BlockChannel, ReadRequest } from '../protocol/block-stream.js';
-import { ChecksumError, InputOutputError, InvalidArgumentError, StaleGenerationError } from '../protocol/errors.js';
+import { ChecksumError, InputOutputError, InvalidArgumentError } from '../protocol/errors.js';
 import type { ReplicaReader } from '../storage/block-store.js';
 import { acceptance, refusal } from './channel-operation.js';
 import type { NodeContext } from './node-context.js';
+import { openNewest } from './open-newest.js';
 import { packetDataBytes, packetFrameBytes, readPacket, type ReplicaPacketFrame } from './packet-reader.js';
 
 /** Packets of one reader that are being read from the disk or sent. */
@@ -61,7 +62,7 @@ export class BlockSender {
     const { block, offsetBytes } = this.#request;
     let reader: ReplicaReader;
     try {
-      reader = await this.#openNewest();
+      reader = await openNewest(this.#node.store, block);
     } catch (error) {
       this.#noteFailure(error);
       throw error;
@@ -71,22 +72,6 @@ export class BlockSender {
     throw new InvalidArgumentError(`${blockName(block)} has ${reader.lengthBytes} bytes here, reading was to begin at ${offsetBytes}`, {
       blockId: block.blockId,
     });
-  }
-
-  /** Of the generation that was asked for, or of a newer one: what an older one had is in it, unless it was cut (BlockSender). */
-  async #openNewest(): Promise<ReplicaReader> {
-    const { store } = this.#node;
-    const { block } = this.#request;
-    for (let asked = block; ; ) {
-      try {
-        return await store.openReader(asked);
-      } catch (error) {
-        const newest = store.getReplica(block.blockId);
-        if (!(error instanceof StaleGenerationError) || !newest || newest.state === 'quarantined') throw error;
-        if (newest.block.generationStamp <= asked.generationStamp) throw error;
-        asked = newest.block;
-      }
-    }
   }
 
   async #sendAll(reader: ReplicaReader): Promise<void> {

@@ -6,6 +6,7 @@ import type { ReplicaReader } from '../storage/block-store.js';
 import { findBadChunk } from '../storage/replica-meta.js';
 import { openOperation, readFrame } from '../transport/block-operation.js';
 import type { NodeContext } from './node-context.js';
+import { openNewest } from './open-newest.js';
 import { packetDataBytes, packetFrameBytes, readPacket } from './packet-reader.js';
 
 export interface CopyOrder {
@@ -39,7 +40,8 @@ const maxUnacknowledged = 8;
  */
 export async function copyReplica(node: NodeContext, order: CopyOrder): Promise<void> {
   const { block, targets } = order;
-  const reader = await node.store.openReader(block);
+  // A pipeline that was begun and given up may have raised the generation here; what its writer keeps of it is the same.
+  const reader = order.isFinal ? await node.store.openReader(block) : await openNewest(node.store, block);
   try {
     if (reader.lengthBytes < block.lengthBytes) {
       throw new InputOutputError(`${blockName(block)} has ${reader.lengthBytes} bytes here, ${block.lengthBytes} are to be copied`, {

@@ -8,6 +8,8 @@ import type { DfsClient } from '../../source/client/client-api.js';
 import { createDfsClient } from '../../source/client/dfs-client.js';
 import { DataNode, type DataNodeSettings } from '../../source/datanode/data-node.js';
 import { NameNode } from '../../source/namenode/name-node.js';
+import { CancelledError } from '../../source/protocol/errors.js';
+import type { Protocol, RpcCaller } from '../../source/protocol/method.js';
 import { clientProtocol } from '../../source/protocol/client-protocol.js';
 import type { ClusterHealth } from '../../source/protocol/cluster-events.js';
 import { datanodeProtocol, datanodeServiceProtocol } from '../../source/protocol/datanode-protocol.js';
@@ -109,6 +111,51 @@ export class MiniCluster {
     });
     this.#clients.push(client);
     return client;
+  }
+
+  /** A client whose process can die: `die` breaks all its connections, and nothing of it goes on or is cleaned up, its leases neither. */
+  mortalClient(options: { retryTimeoutMs?: number } = {}): { client: DfsClient; die: () => void } {
+    const identity: Identity = { clusterId: null, role: 'client', user: superuser, clientId: systemRandom.id() };
+    const address = this.nameNodeAddress;
+    const living: { close(): void }[] = [];
+    let isDead = false;
+    const mortal = <P extends Protocol>(caller: RpcCaller<P>): RpcCaller<P> => {
+      living.push(caller);
+      return {
+        call: async (...call) => {
+          if (isDead) throw new CancelledError('the process is dead');
+          return caller.call(...call);
+        },
+        close: () => caller.close(),
+      };
+    };
+    const connector = createBlockChannelConnector({ identity, clock: systemClock });
+    const client = createDfsClient({
+      nameNode: mortal(createRpcCaller<typeof clientProtocol>({ address, identity, clock: systemClock })),
+      nameNodeAddress: address,
+      dataNode: (dataNodeAddress) => mortal(createRpcCaller<typeof datanodeServiceProtocol>({ address: dataNodeAddress, identity, clock: systemClock })),
+      connector: {
+        connect: async (...call) => {
+          if (isDead) throw new CancelledError('the process is dead');
+          const channel = await connector.connect(...call);
+          living.push({ close: () => channel.destroy() });
+          return channel;
+        },
+        release: (channel) => connector.release(channel),
+        close: () => connector.close(),
+      },
+      openFeed: (feedOptions) => openFeed({ address, identity, clock: systemClock, ...feedOptions }),
+      identity,
+      clock: systemClock,
+      random: systemRandom,
+      options: { retryTimeoutMs: options.retryTimeoutMs ?? 30_000, log: loggerOf('mortal') },
+    });
+    this.#clients.push(client);
+    const die = () => {
+      isDead = true;
+      for (const each of living) each.close();
+    };
+    return { client, die };
   }
 
   /** Until the name node's health is as asked. */

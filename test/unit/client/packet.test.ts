@@ -24,7 +24,7 @@ for (const lengthBytes of [1, 65_535, 65_536, 65_537, 300_000, 524_288]) {
     t.is(packet.frame[1], frameTypes.packet);
     const frame = frameOf(packet);
     const header = decodePacketHeader(frame);
-    t.deepEqual(header, { sequence: 9, dataLength: lengthBytes, offsetInBlock: 1 << 30, chunkBytes: 65_536, checksumCount: Math.ceil(lengthBytes / 65_536), isLast: true, isSync: false });
+    t.deepEqual(header, { sequence: 9, dataLength: lengthBytes, offsetInBlock: 1 << 30, chunkBytes: 65_536, checksumCount: Math.ceil(lengthBytes / 65_536), isLast: true, isSync: false, isFlush: false });
     t.true(packetData(frame.body, header!).equals(data));
     for (let i = 0; i < header!.checksumCount; i++) t.is(packetChecksums(frame.body, header!).readUInt32BE(4 * i), crc32(data.subarray(i * 65_536, (i + 1) * 65_536)));
   });
