@@ -166,7 +166,10 @@ export class NamespaceHarness {
 
   /** Every file that was taken over gets closed. */
   async recoverAll(): Promise<void> {
-    while (this.recovery.recoveries.size > 0) for (const order of await this.recover()) await this.finishRecovery(order);
+    while (this.recovery.recoveries.size > 0) {
+      for (const order of await this.recover()) await this.finishRecovery(order);
+      this.clock.advance(tickMs);
+    }
   }
 
   async reclaimAll(): Promise<number> {

@@ -44,7 +44,7 @@ test('another client\'s renewal keeps nothing', async (t) => {
   t.is(await harness.root('fs.getFileInfo', { path: '/f' }), null);
 });
 
-test('after the hard limit a file stays under construction, and its late writer is refused (fault 45)', async (t) => {
+test('after the hard limit a file is the name node\'s, its late writer is refused, and it can be overwritten at once', async (t) => {
   const harness = await NamespaceHarness.open();
   const { root } = harness;
   const { file, block } = await root('fs.create', { ...create, path: '/f', withBlock: true });
