@@ -37,6 +37,12 @@ export interface DfsClient {
   setOwner(path: string, owner: { owner?: string; group?: string }): Promise<void>;
   setTimes(path: string, times: { modificationTimeMs?: number; accessTimeMs?: number }): Promise<void>;
   setReplication(path: string, replication: number): Promise<boolean>;
+  /** True if the file has its new length; false if its last block is still to be cut, and the file under construction until then. */
+  truncate(path: string, newLengthBytes: number): Promise<boolean>;
+  /** The blocks of `sources`, in order, go behind those of `target`; the sources are gone then. All in one directory. */
+  concat(target: string, sources: readonly string[]): Promise<void>;
+  /** Begins to close a file whose writer is gone; true if it is closed. Whoever writes it cannot go on. */
+  recoverLease(path: string): Promise<boolean>;
   /** All blocks of a file, fetched page by page. `allReplicas`: dead and corrupt ones too, marked. */
   blocks(path: string, options?: { allReplicas?: boolean; signal?: AbortSignal }): AsyncIterable<LocatedBlock>;
   /** HDFS's `MD5-of-NMD5-of-512CRC32C`, computed by data nodes from verified bytes. */

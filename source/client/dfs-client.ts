@@ -197,6 +197,18 @@ class NameNodeClient implements DfsClient {
     return this.#nameNode.call('fs.setReplication', { path, replication });
   }
 
+  truncate(path: string, newLengthBytes: number): Promise<boolean> {
+    return this.#nameNode.call('fs.truncate', { path, newLengthBytes });
+  }
+
+  async concat(target: string, sources: readonly string[]): Promise<void> {
+    await this.#nameNode.call('fs.concat', { target, sources: [...sources] });
+  }
+
+  recoverLease(path: string): Promise<boolean> {
+    return this.#nameNode.call('fs.recoverLease', { path });
+  }
+
   blocks(path: string, options: { allReplicas?: boolean; signal?: AbortSignal } = {}): ReturnType<DfsClient['blocks']> {
     return eachBlock(this.#nameNode, path, options);
   }

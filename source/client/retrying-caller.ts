@@ -1,7 +1,7 @@
 import { type Clock, sleep } from '../base/clock.js';
 import type { Random } from '../base/random.js';
 import type { ClientProtocol } from '../protocol/client-protocol.js';
-import { OutcomeUnknownError, OverloadedError, UnavailableError } from '../protocol/errors.js';
+import { OutcomeUnknownError, OverloadedError, RecoveryInProgressError, UnavailableError } from '../protocol/errors.js';
 import type { ParamsOf, ResultOf, RpcCaller } from '../protocol/method.js';
 import { cancelledError, throwIfCancelled } from './cancellation.js';
 
@@ -52,7 +52,8 @@ export function backoffMs(attempt: number, random: Random): number {
 /**
  * Calls to the name node that survive its restart. A call that changes something carries one call id through all its tries, so that
  * it happens once (promises.md, P11). The very first contact is not retried when nothing answers: the user then hears at once that no
- * name node is there. Errors that the name node itself sent pass, except OverloadedError.
+ * name node is there. Errors that the name node itself sent pass, except those that say that it is too busy now, or still closing the file of a writer
+ * that is gone: OverloadedError, RecoveryInProgressError.
  */
 export class RetryingCaller {
   readonly #caller: RpcCaller<ClientProtocol>;
@@ -95,7 +96,7 @@ export class RetryingCaller {
         if (isUnavailable && (!this.#hasContact || this.#isClosed)) throw error;
         this.#hasContact = true;
         if (error instanceof OutcomeUnknownError) unknown = error;
-        else if (!isUnavailable && !(error instanceof OverloadedError)) throw error;
+        else if (!isUnavailable && !(error instanceof OverloadedError || error instanceof RecoveryInProgressError)) throw error;
         const delayMs = backoffMs(attempt, this.#random);
         const nowMs = this.#clock.monotonicMs();
         // The name node may hold its answer back: a try that ends before it would only turn a reason into an unknown outcome.

@@ -41,7 +41,7 @@ export interface RenameRecord {
   target: string;
 }
 
-/** mkdir, touchz, touch, rmdir, chmod, chown, chgrp, cd, lcd, pwd, lpwd: a path that is as was asked for. */
+/** mkdir, concat (its target), touchz, touch, rmdir, chmod, chown, chgrp, cd, lcd, pwd, lpwd: a path that is as was asked for. */
 export interface PathRecord {
   path: string;
 }
@@ -57,6 +57,13 @@ export interface ReplicationRecord {
   path: string;
   replication: number;
   isReached: boolean | null;
+}
+
+/** truncate; `isDone`: false while the last block is still to be cut. */
+export interface TruncateRecord {
+  path: string;
+  lengthBytes: number;
+  isDone: boolean;
 }
 
 /** checksum: hex digits. */

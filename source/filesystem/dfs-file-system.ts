@@ -17,6 +17,8 @@ export function createDfsFileSystem(client: DfsClient): FileSystem {
     setPermission: (path, permission) => client.setPermission(path, permission),
     setOwner: (path, owner) => client.setOwner(path, owner),
     setTimes: (path, times) => client.setTimes(path, times),
+    truncate: (path, newLengthBytes) => client.truncate(path, newLengthBytes),
+    concat: (target, sources) => client.concat(target, sources),
   };
 }
 

@@ -95,4 +95,8 @@ export interface FileSystem {
   setPermission(path: string, permission: number): Promise<void>;
   setOwner(path: string, owner: { owner?: string; group?: string }): Promise<void>;
   setTimes(path: string, times: { modificationTimeMs?: number; accessTimeMs?: number }): Promise<void>;
+  /** Only where files can be changed once they are closed. True: done; false: the file is under construction until it is. */
+  truncate?(path: string, newLengthBytes: number): Promise<boolean>;
+  /** Only where it moves no bytes. The sources are gone then. */
+  concat?(target: string, sources: readonly string[]): Promise<void>;
 }

@@ -20,6 +20,9 @@ export interface FileRecoveryParts {
   readonly logger: Logger;
 }
 
+/** With the pauses between them, a few minutes. */
+const patientAttempts = 4;
+
 /**
  * Goes on with the files that the name node has taken over: closes those that need no recovery, and has the last blocks of the others
  * recovered, each try under a fresh generation stamp that is on disk before anybody hears of it (FSNamesystem.internalReleaseLease).
@@ -48,9 +51,9 @@ async function recoverFile({ namespace, blocks, recoveries, clock, logger }: Fil
       recoveries.postpone(inodeId, clock.monotonicMs());
       return undefined;
     }
-    const { blockId, generationStamp, lengthBytes } = last!;
+    const { blockId, generationStamp } = last!;
     const recoveryGeneration = view.readCounters().lastGenerationStamp + 1;
-    const block = { blockId, generationStamp, lengthBytes };
+    const block = { blockId, generationStamp, lengthBytes: promisedBytes(last!, recoveries.attemptCount(inodeId)) };
     begin = {
       attempt: { blockId, recoveryGeneration, areAllAsked: areAll },
       order: { kind: 'recover', block, recoveryGeneration, newLengthBytes: last!.isBeingCut ? last!.committedBytes : null, replicas: places, token: blocks.token(block) },
@@ -72,6 +75,14 @@ async function recoverFile({ namespace, blocks, recoveries, clock, logger }: Fil
     recoveries.postpone(inodeId, clock.monotonicMs());
     throw error;
   }
+}
+
+/**
+ * The least that a recovery may end with. What a pipeline had acknowledged counts at first: a node that has it may be slow to come back.
+ * But a flush does not outlive a power cut, and a file is not to stay open for ever: later only what was complete before does.
+ */
+function promisedBytes(block: FileBlock, attemptCount: number): number {
+  return attemptCount < patientAttempts ? Math.max(block.committedBytes, block.isBeingCut ? 0 : block.lengthBytes) : block.committedBytes;
 }
 
 /**

@@ -4,7 +4,7 @@ import { seededRandom } from '../../../source/base/random.js';
 import { backoffMs, RetryingCaller } from '../../../source/client/retrying-caller.js';
 import type { ClientProtocol } from '../../../source/protocol/client-protocol.js';
 import { clientProtocol } from '../../../source/protocol/client-protocol.js';
-import { CancelledError, FileNotFoundError, OutcomeUnknownError, OverloadedError, UnavailableError } from '../../../source/protocol/errors.js';
+import { CancelledError, FileNotFoundError, OutcomeUnknownError, OverloadedError, RecoveryInProgressError, UnavailableError } from '../../../source/protocol/errors.js';
 import type { RpcCaller } from '../../../source/protocol/method.js';
 
 type Try = { method: string; params: { callId?: number }; timeoutMs: number | undefined };
@@ -68,6 +68,14 @@ test('an error of the name node itself passes at once', async (t) => {
   const { caller, tries } = scripted([new FileNotFoundError('/f')]);
   await t.throwsAsync(caller.call('fs.delete', remove), { instanceOf: FileNotFoundError });
   t.is(tries.length, 1);
+});
+
+test('a file whose dead writer is being replaced is waited for, under one call id, but not for ever', async (t) => {
+  const { caller, tries, settle } = scripted([new RecoveryInProgressError('recovering'), new RecoveryInProgressError('recovering'), { file: {}, last: null }]);
+  await settle(caller.call('fs.append', { path: '/f' }));
+  t.deepEqual(tries.map(({ params }) => params.callId), [1, 1, 1]);
+  const endless = scripted([new RecoveryInProgressError('recovering')], 5000);
+  await t.throwsAsync(endless.settle(endless.caller.call('fs.append', { path: '/f' })), { instanceOf: RecoveryInProgressError });
 });
 
 test('the tries end with the time that is given', async (t) => {

@@ -1,0 +1,63 @@
+import test from 'ava';
+import { CommandBench } from '../../helpers/command-bench.js';
+
+test('truncate cuts at the end of a block at once, and inside one when the data nodes have done it', async (t) => {
+  const bench = await CommandBench.start(t, { blockSizeBytes: 1000 });
+  await bench.write('/t/f', '0123456789'.repeat(250));
+  t.like(await bench.run('truncate 2000 /t/f'), { code: 0, stdout: 'Truncated /t/f to length: 2000\n', stderr: '' });
+  t.like(await bench.run('truncate -w 1234 /t/f'), { code: 0, stdout: 'Waiting for /t/f ...\nTruncated /t/f to length: 1234\n', stderr: '' });
+  t.is((await bench.run('cat /t/f')).stdout, '0123456789'.repeat(250).slice(0, 1234));
+  t.like(await bench.run('truncate 1234 /t/f'), { code: 0, stdout: 'Truncated /t/f to length: 1234\n' });
+  t.like(await bench.run('truncate 7 /t/f'), { code: 0, stdout: 'Truncating /t/f to length: 7. Wait for block recovery to complete before further updating this file.\n' });
+  t.is((await bench.run('stat %b /t/f')).stdout, '7\n');
+  t.like(await bench.run('fsck /t'), { code: 0 });
+  t.is((await bench.run('cat /t/f')).stdout, '0123456');
+  const json = await bench.run('truncate -w 3 /t/f', { isJson: true });
+  t.is(json.code, 0, json.stderr);
+  t.deepEqual(json.sink.records.at(-1), { path: '/t/f', lengthBytes: 3, isDone: true });
+});
+
+test('truncate says what is wrong in HDFS\'s words', async (t) => {
+  const bench = await CommandBench.start(t, { blockSizeBytes: 1000 });
+  await bench.write('/tw/f', '0123456789');
+  await bench.setUp('mkdir /tw/d');
+  const line = (text: string) => text.split('\n')[0];
+  const larger = await bench.run('-truncate 11 /tw/f');
+  t.deepEqual([larger.code, line(larger.stderr)], [255, '-truncate: Cannot truncate to a larger file size. Current size: 10, truncate size: 11.']);
+  const negative = await bench.run('-truncate -1 /tw/f');
+  t.deepEqual([negative.code, line(negative.stderr)], [255, '-truncate: Illegal option -1']);
+  const none = await bench.run('-truncate 1');
+  t.deepEqual([none.code, line(none.stderr)], [255, '-truncate: Not enough arguments: expected 2 but got 1']);
+  t.is((await bench.run('truncate 1x /tw/f')).code, 255);
+  t.like(await bench.run('truncate 1 /tw/d'), { code: 1, stderr: "truncate: `/tw/d': Is a directory\n" });
+  t.like(await bench.run('truncate 1 /tw/none'), { code: 1, stderr: "truncate: `/tw/none': No such file or directory\n" });
+  t.like(await bench.run('truncate 0 /tw/none /tw/f'), { code: 1, stdout: 'Truncated /tw/f to length: 0\n' });
+  t.is((await bench.run('truncate 1 file:///etc/hostname')).code, 1);
+});
+
+test('concat joins files without copying, and removes the sources', async (t) => {
+  const bench = await CommandBench.start(t, { blockSizeBytes: 1000 });
+  await bench.write('/c/a', 'A\n');
+  await bench.write('/c/b', 'B\n'.repeat(800));
+  await bench.write('/c/c', 'C\n');
+  t.like(await bench.run('concat /c/a /c/b /c/c'), { code: 0, stdout: '', stderr: '' });
+  t.is((await bench.run('cat /c/a')).stdout, `A\n${'B\n'.repeat(800)}C\n`);
+  t.is((await bench.run('ls -C /c')).stdout, '/c/a\n');
+  await bench.write('/c/d', 'D\n');
+  t.like(await bench.run('concat /c/a /c/d'), { code: 0 });
+  t.is((await bench.run('tail /c/a')).stdout.slice(-4), 'C\nD\n');
+  t.like(await bench.run('fsck /c'), { code: 0 });
+});
+
+test('concat changes nothing where anything is wrong, and says it in HDFS\'s words', async (t) => {
+  const bench = await CommandBench.start(t, { blockSizeBytes: 1000 });
+  for (const name of ['a', 'b']) await bench.write(`/cw/${name}`, name);
+  await bench.setUp('mkdir /cw/d', 'touchz /cw/empty');
+  t.like(await bench.run('concat /cw/a /cw/b /cw/none'), { code: 1, stderr: `concat: ${bench.uri}/cw/none does not exist or is not file.\n` });
+  t.like(await bench.run('concat /cw/a /cw/d'), { code: 1, stderr: `concat: ${bench.uri}/cw/d does not exist or is not file.\n` });
+  t.like(await bench.run('concat /cw/none /cw/a /cw/b'), { code: 1, stderr: `concat: Target path ${bench.uri}/cw/none does not exist or is not file.\n` });
+  t.like(await bench.run('concat /cw/a /cw/a /cw/b'), { code: 1, stderr: 'concat: concat: the src file /cw/a is the same with the target file /cw/a\n' });
+  t.like(await bench.run('concat /cw/a /cw/empty'), { code: 1, stderr: 'concat: concat: source file /cw/empty is invalid or empty or underConstruction\n' });
+  t.is((await bench.run('concat /cw/a')).code, 255);
+  t.is((await bench.run('cat /cw/a /cw/b')).stdout, 'ab');
+});
