@@ -64,8 +64,8 @@ export class VolumeScanner {
   }
 
   async #run(): Promise<void> {
-    const { store, storageId, clock, periodMs } = this.#options;
-    const known = await store.readScanCursor(storageId);
+    const { clock, periodMs } = this.#options;
+    const known = await this.#readCursor();
     // From the future: the clock was set back. How old that pass is, nobody knows.
     this.#cursor = known && known.startedMs <= clock.nowMs() ? known : this.#newPass();
     try {
@@ -78,6 +78,20 @@ export class VolumeScanner {
     } finally {
       if (!this.#cursor.isFinished) await this.#save();
     }
+  }
+
+  async #readCursor(): Promise<ScanCursor | undefined> {
+    const { store, storageId, logger } = this.#options;
+    for (let tries = 1; !this.#isOver; tries++) {
+      try {
+        return await store.readScanCursor(storageId);
+      } catch (error) {
+        if (tries === maxTries) logger.warn(`where the scan of storage ${storageId} was cannot be read, it starts over: ${messageOf(error)}`);
+        if (tries === maxTries) return undefined;
+        await this.#sleep(retryPauseMs);
+      }
+    }
+    return undefined;
   }
 
   get #isOver(): boolean {
@@ -117,7 +131,8 @@ export class VolumeScanner {
       try {
         await this.#pace(costPerReplicaBytes);
         const verdict = await store.verify(block, signal, (bytes) => this.#pace(bytes));
-        if (verdict.outcome === 'absent') return;
+        // Of one that was broken off nothing is known.
+        if (verdict.outcome === 'absent' || signal.aborted) return;
         cursor.checkedCount++;
         cursor.checkedBytes += block.lengthBytes;
         counters.replicasScanned++;
@@ -129,7 +144,7 @@ export class VolumeScanner {
         return;
       } catch (error) {
         if (signal.aborted) return;
-        if (tries === maxTries) return logger.warn(`${blockName(block)} cannot be scanned in this pass: ${error instanceof Error ? error.message : String(error)}`);
+        if (tries === maxTries) return logger.warn(`${blockName(block)} cannot be scanned in this pass: ${messageOf(error)}`);
         await this.#sleep(retryPauseMs);
       }
     }
@@ -154,7 +169,11 @@ export class VolumeScanner {
     try {
       await store.writeScanCursor(storageId, this.#cursor!);
     } catch (error) {
-      logger.warn(`where the scan is cannot be written down: ${error instanceof Error ? error.message : String(error)}`);
+      logger.warn(`where the scan is cannot be written down: ${messageOf(error)}`);
     }
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
