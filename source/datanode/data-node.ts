@@ -41,6 +41,8 @@ export interface DataNodeSettings {
   /** How long the next node of a pipeline may take, and how much longer for each one behind it. */
   downstreamTimeoutMs: number;
   hopTimeoutMs: number;
+  /** Much less than a channel may stand still (transport). */
+  signOfLifeMs: number;
   /** How long the own disk may take for a packet: less than `downstreamTimeoutMs`, and than a client's patience. */
   diskTimeoutMs: number;
   /** How long a replica being written is kept without a writer, counting only time in which the name node could be asked about it. */
@@ -59,6 +61,7 @@ const defaults: DataNodeSettings = {
   callTimeoutMs: 10_000,
   downstreamTimeoutMs: 30_000,
   hopTimeoutMs: 5000,
+  signOfLifeMs: 15_000,
   diskTimeoutMs: 20_000,
   abandonedReplicaLifetimeMs: 24 * 3600 * 1000,
   scanPeriodMs: 0,
@@ -152,6 +155,7 @@ export class DataNode {
       downstreamTimeoutMs: this.#settings.downstreamTimeoutMs,
       hopTimeoutMs: this.#settings.hopTimeoutMs,
       diskTimeoutMs: this.#settings.diskTimeoutMs,
+      signOfLifeMs: this.#settings.signOfLifeMs,
       onReceived: (block, storageId) => outbox.add({ kind: 'received', storageId, block }),
       // What is being written is checked by the recovery that ends it, if its writer does not.
       onSuspect: (block) => {

@@ -21,6 +21,8 @@ export interface NodeContext {
   readonly hopTimeoutMs: number;
   /** How long an own disk may take for a packet, or for the end of a block: less than a node before this one waits. */
   readonly diskTimeoutMs: number;
+  /** How often somebody who waits for the end of something long hears that it goes on. */
+  readonly signOfLifeMs: number;
   /** A replica was finalized here. */
   onReceived(block: Block, storageId: string): void;
   /** Something speaks against a replica: it is to be checked, and put aside if it is rotten. */

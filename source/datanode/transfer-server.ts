@@ -1,5 +1,6 @@
+import { repeat } from '../base/clock.js';
 import { blockName } from '../protocol/block.js';
-import type { BlockChannel, TransferRequest } from '../protocol/block-stream.js';
+import { type BlockChannel, encodeControl, frameTypes, type TransferRequest } from '../protocol/block-stream.js';
 import { ChecksumError, InputOutputError } from '../protocol/errors.js';
 import { RefusedError } from '../transport/block-operation.js';
 import { acceptance, refusal } from './channel-operation.js';
@@ -31,6 +32,13 @@ export class TransferServer {
     const { block, token, target } = this.#request;
     let answer: Buffer;
     const stopWatching = this.#channel.onGone(() => this.#abort.abort());
+    // The copy may take longer than a channel may stand still.
+    const stopTelling = repeat(
+      this.#node.clock,
+      () => this.#node.signOfLifeMs,
+      () => this.#channel.write([encodeControl(frameTypes.working, {})]),
+      () => {},
+    );
     try {
       await copyReplica(this.#node, { block, token, targets: [target], isFinal: false, signal: this.#abort.signal });
       answer = acceptance({ chunkBytes: 0, offsetBytes: 0, replicaLengthBytes: block.lengthBytes });
@@ -42,6 +50,7 @@ export class TransferServer {
       if (error instanceof ChecksumError) this.#node.onSuspect(block, error);
       answer = refusal(reason, error instanceof CopyTargetError ? target.datanodeUuid : this.#node.store.datanodeUuid);
     }
+    stopTelling();
     stopWatching();
     if (this.#channel.isDestroyed) return false;
     await this.#channel.write([answer]);

@@ -20,7 +20,8 @@ import type { WireError } from './errors.js';
  *   write:  WRITE ->   <- STATUS    PACKET* ->   <- ACK*       the last PACKET has LAST; its ACK ends the operation
  *           A WRITE with FOLLOWED brings its first, small PACKET along, before the STATUS: a small block costs one trip.
  *   read:   READ ->    <- STATUS   <- PACKET*                  the last PACKET has LAST (it may hold no bytes), and ends it
- *   transfer: TRANSFER ->  <- STATUS                           the node has copied its replica to the target: a WRITE of its own
+ *   transfer: TRANSFER ->  <- WORKING* <- STATUS               the node has copied its replica to the target: a WRITE of its own. WORKING,
+ *           without a body, from time to time until then: a channel on which nothing moves is taken for dead.
  *
  * PACKET body (checksums: CRC-32 of each chunk of the data; the last chunk may be short; all numbers big-endian):
  *
@@ -52,7 +53,7 @@ export const packetHeaderBytes = 24;
 const ackHeaderBytes = 6;
 const ackEntryBytes = 17;
 
-export const frameTypes = { hello: 1, status: 2, write: 3, read: 4, packet: 5, ack: 6, transfer: 7 } as const;
+export const frameTypes = { hello: 1, status: 2, write: 3, read: 4, packet: 5, ack: 6, transfer: 7, working: 8 } as const;
 export const packetFlags = { last: 1, sync: 2, flush: 4 } as const;
 
 /** What fits in a frame; a larger one closes the channel. 4 MiB of data and its checksums and then some. */

@@ -58,7 +58,12 @@ async function exchange(channel: BlockChannel, address: string, request: BlockRe
     onChannel?.(channel);
     // A failing write breaks the channel, and so the read of the status too, which then says why.
     channel.write([encodeControl(request.type, request.body)]).catch(() => {});
-    const frame = await readFrame(channel, clock, limitMs);
+    const endMs = clock.monotonicMs() + limitMs;
+    let frame = await readFrame(channel, clock, limitMs);
+    while (frame.type === frameTypes.working) {
+      frame.release();
+      frame = await readFrame(channel, clock, Math.max(0, endMs - clock.monotonicMs()));
+    }
     const status = statusOf(frame);
     frame.release();
     if (!status) throw new InputOutputError(`${address} answered a block operation with something that is no status`);

@@ -97,6 +97,8 @@ export interface BenchNode {
 export interface LinkFaults {
   /** Changes packets on their way to this node, or from it. */
   corrupt?: (bytes: Buffer) => void;
+  /** How long a channel to this node may stand still. */
+  idleTimeoutMs?: number;
 }
 
 /** Data nodes in one process, over channels in memory and simulated disks. */
@@ -163,8 +165,9 @@ export class DatanodeBench {
   connect(address: string): BlockChannel {
     const node = this.nodes.find((each) => each.address === address);
     if (!node || this.#dead.has(address)) throw new UnavailableError(`nothing answers at ${address}`);
-    const { corrupt } = this.faults.get(address) ?? {};
+    const { corrupt, idleTimeoutMs } = this.faults.get(address) ?? {};
     const [opener, acceptor] = createMemoryChannelPair({
+      ...(idleTimeoutMs !== undefined && { idleTimeoutMs }),
       corrupt: (bytes) => {
         if (bytes[1] === frameTypes.packet) corrupt?.(bytes);
       },

@@ -1,6 +1,9 @@
 import test from 'ava';
+import { systemClock } from '../../../source/base/clock.js';
 import { encodeControl, frameTypes, type TransferRequest } from '../../../source/protocol/block-stream.js';
 import { finalizedSubdirectory } from '../../../source/storage/volume-layout.js';
+import { openOperation } from '../../../source/transport/block-operation.js';
+import { DiskFaults } from '../../helpers/disk-faults.js';
 import { type BenchNode, DatanodeBench, readStatus, TestWriter, until } from '../../helpers/datanode-bench.js';
 import { appendAll, content, readVerified } from '../../helpers/replica-content.js';
 
@@ -176,6 +179,34 @@ for (const lengthBytes of [0, 100, 128, 500]) {
       t.deepEqual(await readVerified(target!.store, next), bytes);
     }));
 }
+
+test('a transfer that takes longer than a channel may stand still is waited for', (t) =>
+  withNodes(
+    2,
+    async (bench, [source, target]) => {
+      const bytes = content(1, 5000);
+      const block = await put(source!, 1, bytes);
+      bench.faults.set(source!.address, { idleTimeoutMs: 200 });
+      const slow = new DiskFaults();
+      const release = slow.hang({ calls: ['dataSync'] });
+      target!.disk.onCall = slow.onCall;
+      let isAnswered = false;
+      const body: TransferRequest = { block, token: '', target: target!.location };
+      const asking = openOperation(bench.connector(), source!.address, { type: frameTypes.transfer, body }, { clock: systemClock, limitMs: 30_000 }).finally(() => (isAnswered = true));
+      asking.catch(() => {});
+      try {
+        await until(() => slow.count('dataSync') > 0);
+        const startMs = performance.now();
+        await until(() => performance.now() - startMs > 800);
+        t.false(isAnswered);
+      } finally {
+        release();
+      }
+      await asking;
+      t.deepEqual(await readVerified(target!.store, block), bytes);
+    },
+    { signOfLifeMs: 40 },
+  ));
 
 test('a transfer whose asker has gone is broken off, and the target keeps nothing', (t) =>
   withNodes(2, async (bench, [source, target]) => {
