@@ -5,7 +5,7 @@ import type { Random } from '../base/random.js';
 import type { ClientProtocol } from '../protocol/client-protocol.js';
 import type { ClusterHealth, FeedSource } from '../protocol/cluster-events.js';
 import type { DatanodeProtocol } from '../protocol/datanode-protocol.js';
-import { StorageDamagedError } from '../protocol/errors.js';
+import { NoSpaceError, OutcomeUnknownError, StorageDamagedError } from '../protocol/errors.js';
 import type { Handlers, Protocol } from '../protocol/method.js';
 import type { KeyValueStore } from '../storage/key-value-store.js';
 import { DamagedRecordError } from '../storage/record.js';
@@ -229,7 +229,8 @@ export class NameNode {
 
   /** What our own work meets: nobody else will hear of it. */
   #report(error: unknown): void {
-    if (this.#closing.signal.aborted) return;
+    // That there is no space is told once, by #tellSpace, and not with each try to make some.
+    if (this.#closing.signal.aborted || error instanceof NoSpaceError) return;
     this.#judge(error);
     this.#parts.logger.error('work of the name node failed', error);
   }
@@ -242,10 +243,13 @@ export class NameNode {
     this.#services.feed.publish({ kind: 'storage-failed', ...event });
   }
 
-  /** A broken invariant ends the process; a damaged record ends all changes. */
-  #judge(error: unknown): void {
+  /** A broken invariant ends the process; a damaged record ends all changes. Answers what the caller is to be told. */
+  #judge(error: unknown): unknown {
     if (error instanceof AssertionError) this.#fail(error);
     else if (error instanceof DamagedRecordError) this.#noteDamage(error);
+    // A commit that failed may be on disk all the same: whoever asks again, after the next start, is told (promises.md, P11).
+    else if (error instanceof StorageDamagedError) return new OutcomeUnknownError(`the outcome is unknown: ${error.message}`, { cause: error });
+    return error;
   }
 
   #noteDamage(error: DamagedRecordError): void {
@@ -264,12 +268,10 @@ export class NameNode {
           const answer = handler(...call);
           if (!(answer instanceof Promise)) return answer;
           return answer.catch((error: unknown) => {
-            this.#judge(error);
-            throw error;
+            throw this.#judge(error);
           });
         } catch (error) {
-          this.#judge(error);
-          throw error;
+          throw this.#judge(error);
         }
       };
     }
