@@ -60,6 +60,7 @@ export async function startNameNode(options: NodeOptions & { isFormatWanted: boo
         maxReplicationStreams: config.maxReplicationStreams,
         maintenanceMinReplication: config.maintenanceMinReplication,
         racks: config.rackScript === undefined ? new ConfiguredRacks(config.racks) : new ScriptedRacks({ program: config.rackScript, run: runProgram, logger }),
+        balanceBytesPerSecond: config.balanceBytesPerSecond,
         safeMode: { threshold: config.safeModeThreshold, minDatanodes: config.safeModeMinDatanodes, extensionMs: config.safeModeExtensionMs },
         trashIntervalMinutes: config.trashIntervalMinutes,
         isDurableClose: config.isDurableClose,

@@ -1,7 +1,7 @@
 import type { Readable, Writable } from 'node:stream';
 import type { LocatedBlock } from '../protocol/block.js';
 import type { ClientProtocol } from '../protocol/client-protocol.js';
-import type { ClusterHealth, DatanodeReport, FeedItem } from '../protocol/cluster-events.js';
+import type { BalancerStatus, ClusterHealth, DatanodeReport, FeedItem } from '../protocol/cluster-events.js';
 import type { FileStatus } from '../protocol/file-status.js';
 import type { ResultOf } from '../protocol/method.js';
 import type { ReadCounters } from './hedged-reads.js';
@@ -64,6 +64,8 @@ export interface DfsClient {
   getHealth(): Promise<ClusterHealth>;
   /** Decommission, maintenance, or neither; `node`: dn2 or host:port. Answers how it stands now: the rest takes its time. InvalidArgumentError: there is no such node. */
   setNodeState(node: string, state: 'normal' | 'decommissioned' | 'in-maintenance', options?: { durationMs?: number | undefined }): Promise<DatanodeReport>;
+  /** The balancer, as it stands. `start` while it runs changes its threshold (10 if not said). */
+  balance(action: 'get' | 'start' | 'stop', options?: { thresholdPercent?: number | undefined }): Promise<BalancerStatus>;
   setSafeMode(action: 'get' | 'enter' | 'leave' | 'forceExit'): Promise<{ isOn: boolean; reason: string }>;
   /** A backup of the name space beside its store, on the name node's machine; only in safe mode, only for the superuser. */
   saveNamespace(): Promise<{ path: string; sizeBytes: number; lastEditId: number }>;

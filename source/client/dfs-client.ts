@@ -284,6 +284,10 @@ class NameNodeClient implements DfsClient {
     return this.#nameNode.call('cluster.setNodeState', { node, state, ...(durationMs !== undefined && { durationMs }) });
   }
 
+  balance(...[action, { thresholdPercent } = {}]: Parameters<DfsClient['balance']>): ReturnType<DfsClient['balance']> {
+    return this.#nameNode.call('cluster.balance', { action, ...(thresholdPercent !== undefined && { thresholdPercent }) });
+  }
+
   setSafeMode(action: ParamsOf<ClientProtocol, 'cluster.setSafeMode'>['action']): Promise<{ isOn: boolean; reason: string }> {
     return this.#nameNode.call('cluster.setSafeMode', { action });
   }

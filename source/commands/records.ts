@@ -1,4 +1,4 @@
-import type { ClusterHealth, DatanodeReport } from '../protocol/cluster-events.js';
+import type { BalancerStatus, ClusterHealth, DatanodeReport } from '../protocol/cluster-events.js';
 
 /**
  * What commands print with --json: one object a line, camelCase, bytes as numbers, times in ms since 1970, paths absolute. An error
@@ -105,6 +105,9 @@ export type ReportRecord = { type: 'cluster'; health: Omit<ClusterHealth, 'datan
 
 /** decommission, recommission, maintenance: the data node as it is then. */
 export type NodeStateRecord = { type: 'datanode' } & DatanodeReport;
+
+/** balancer: as it ended, or with -status as it stands. */
+export type BalancerRecord = BalancerStatus;
 
 /** FAILED: no bad block was found, but not everything could be looked at. */
 export type FsckStatus = 'HEALTHY' | 'CORRUPT' | 'FAILED';

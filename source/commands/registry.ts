@@ -46,6 +46,7 @@ const entries: CommandEntry[] = [
   entry('recommission', [], 'Cluster', 'Take a data node back that was decommissioned, or in maintenance', () => import('./recommission.js')),
   entry('maintenance', [], 'Cluster', 'Let a data node go away for a while, without its blocks being copied', () => import('./maintenance.js')),
   entry('saveNamespace', [], 'Cluster', 'Write a backup of the name space beside its store', () => import('./save-namespace.js')),
+  entry('balancer', [], 'Cluster', 'Even out how full the data nodes are', () => import('./balancer.js')),
   entry('cluster', [], 'Cluster', 'Start, stop and show the cluster on this machine', () => import('./cluster.js')),
   entry('node', [], 'Cluster', 'Add a data node on this machine; start, stop or kill a node', () => import('./node.js')),
   entry('logs', [], 'Cluster', "Print the last lines of a node's log, and follow it", () => import('./logs.js')),

@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.js';
 import { counted } from '../base/text.js';
 import { blockName } from '../protocol/block.js';
 import { adminWords } from './admin-words.js';
+import type { Balancer } from './balancer.js';
 import type { BlockCatalog } from './block-management.js';
 import type { BlockManager } from './block-manager.js';
 import { blockStates, replicaFlags, replicaHas, replicaStorage, withoutFlags } from './block-map.js';
@@ -30,6 +31,7 @@ export interface MaintenanceParts {
   safeMode: SafeMode;
   progress: RepairProgress;
   future: FutureReplicas;
+  balancer: Balancer;
   /** Made after this, which it calls. */
   administration: () => DatanodeAdministration;
   reportRaceMs: number;
@@ -87,7 +89,10 @@ export class BlockMaintenance implements DatanodeListener {
       node.recentEvents.expire(nowMs - this.#parts.reportRaceMs);
     }
     if (!safeMode.isOn) {
-      if (this.#isSettled) planner.plan(nowMs);
+      if (this.#isSettled) {
+        planner.plan(nowMs);
+        this.#parts.balancer.tick(nowMs);
+      }
       trimmer.trim(blocksTrimmedPerTick);
     }
     this.#tellDeaths();

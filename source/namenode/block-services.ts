@@ -3,6 +3,7 @@ import type { Logger } from '../base/log.js';
 import type { Random } from '../base/random.js';
 import type { ClusterHealth } from '../protocol/cluster-events.js';
 import type { KeyValueStore } from '../storage/key-value-store.js';
+import { Balancer, type BalancerLimits, defaultBalancerLimits } from './balancer.js';
 import { loadBlocks } from './block-loader.js';
 import { BlockMaintenance } from './block-maintenance.js';
 import type { BlockCatalog, RecoveredBlock } from './block-management.js';
@@ -62,6 +63,7 @@ export interface BlockServicesOptions {
   isSpared?: ((blockId: number) => boolean) | undefined;
   repairLimits?: Partial<RepairLimits>;
   commandLimits?: Partial<CommandLimits>;
+  balancerLimits?: Partial<BalancerLimits>;
 }
 
 /** Everything on block management's side of the seam to the namespace, put together. */
@@ -69,6 +71,7 @@ export interface BlockServices {
   readonly blocks: BlockManager;
   readonly datanodes: DatanodeManager;
   readonly administration: DatanodeAdministration;
+  readonly balancer: Balancer;
   readonly safeMode: SafeMode;
   readonly feed: ClusterFeed;
   /** What the name node serves to data nodes. */
@@ -114,10 +117,11 @@ export function createBlockServices(options: BlockServicesOptions): BlockService
   const limits = { ...defaultRepairLimits, streamsPerNode: options.maxReplicationStreams, vanishedMs: 3 * options.heartbeatIntervalMs, ...options.repairLimits };
   const planner = new RepairPlanner({ redundancy, strangers, random, limits });
   const blocks = new BlockManager({ clock, random, redundancy, writing, planner, strangers, racks, minReplication: options.minReplication, unconfirmedGraceMs });
+  const balancer = new Balancer({ clock, random, events, redundancy, planner, trimmer, limits: { ...defaultBalancerLimits, settleMs: 3 * options.heartbeatIntervalMs, ...options.balancerLimits } });
   const progress = new RepairProgress({ queue, planner, events });
   const settleMs = 2 * options.deadNodeTimeoutMs;
   const tickIntervalMs = Math.max(20, Math.min(250, options.heartbeatIntervalMs / 4));
-  const maintenance: BlockMaintenance = new BlockMaintenance({ administration: () => administration, future, clock, events, datanodes, redundancy, blocks, planner, trimmer, strangers, safeMode, progress, reportRaceMs, tickIntervalMs, settleMs });
+  const maintenance: BlockMaintenance = new BlockMaintenance({ administration: () => administration, balancer, future, clock, events, datanodes, redundancy, blocks, planner, trimmer, strangers, safeMode, progress, reportRaceMs, tickIntervalMs, settleMs });
   const administration: DatanodeAdministration = new DatanodeAdministration({
     clock,
     events,
@@ -146,13 +150,14 @@ export function createBlockServices(options: BlockServicesOptions): BlockService
     reportRaceMs,
     commitRecoveredBlock: options.commitRecoveredBlock,
   });
-  const health = createHealth({ clock, clusterId: options.clusterId, nameNode: options.nameNode, redundancy, blocks, planner, progress, safeMode, countInodes: options.countInodes });
+  const health = createHealth({ balancer, clock, clusterId: options.clusterId, nameNode: options.nameNode, redundancy, blocks, planner, progress, safeMode, countInodes: options.countInodes });
   datanodes.load(maintenance);
   administration.load(readNodeWishes(options.store));
   return {
     blocks,
     datanodes,
     administration,
+    balancer,
     safeMode,
     feed,
     service,

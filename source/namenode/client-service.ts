@@ -6,6 +6,7 @@ import type { ClusterHealth, DatanodeReport } from '../protocol/cluster-events.j
 import { InvalidArgumentError, SafeModeError, UnsupportedError } from '../protocol/errors.js';
 import type { CallContext, Handlers } from '../protocol/method.js';
 import { nullAnswer } from './answer.js';
+import type { Balancer } from './balancer.js';
 import type { BlockManagement } from './block-management.js';
 import type { DatanodeAdministration } from './datanode-administration.js';
 import type { DatanodeManager } from './datanode-manager.js';
@@ -50,7 +51,7 @@ export interface ClientServiceParts {
   readonly groups: GroupMapping;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly cluster: { health(): ClusterHealth; reports(): DatanodeReport[]; datanodes: Pick<DatanodeManager, 'findByName'>; administration: Pick<DatanodeAdministration, 'setWish'> };
+  readonly cluster: { health(): ClusterHealth; reports(): DatanodeReport[]; datanodes: Pick<DatanodeManager, 'findByName'>; administration: Pick<DatanodeAdministration, 'setWish'>; balancer: Pick<Balancer, 'status' | 'start' | 'stop'> };
   readonly saveImage?: (() => Promise<{ path: string; sizeBytes: number; lastEditId: number }>) | undefined;
   readonly options: ClientServiceOptions;
 }
@@ -67,6 +68,7 @@ export interface ClientServiceOptions {
   readonly accessTimePrecisionMs: number;
 }
 
+const defaultThresholdPercent = 10;
 const nodeOperations = { normal: 'recommission', decommissioned: 'decommission', 'in-maintenance': 'maintenance' } as const;
 const safeModeOperations = { enter: 'safemode_enter', leave: 'safemode_leave', forceExit: 'safemode_force_exit' } as const;
 
@@ -222,6 +224,12 @@ export function createClientHandlers(parts: ClientServiceParts): Handlers<Client
       }));
       logger.info(`${node.name}: ${context.user} wants it ${state}`);
       return node.report(clock.monotonicMs());
+    },
+    'cluster.balance': ({ action, thresholdPercent = defaultThresholdPercent }, context) => {
+      if (action === 'get') return cluster.balancer.status();
+      checkSuperuser(requesterOf(context).caller, 'balancer');
+      logger.info(`balancer: ${context.user} asks to ${action}`);
+      return action === 'start' ? cluster.balancer.start(thresholdPercent) : cluster.balancer.stop();
     },
     'cluster.setSafeMode': ({ action }, context) => {
       if (action !== 'get') {

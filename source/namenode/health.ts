@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.js';
 import type { ClusterHealth } from '../protocol/cluster-events.js';
+import type { Balancer } from './balancer.js';
 import type { BlockManager } from './block-manager.js';
 import type { BlockRedundancy } from './block-redundancy.js';
 import type { RepairPlanner } from './repair-planner.js';
@@ -16,6 +17,7 @@ export interface HealthParts {
   planner: RepairPlanner;
   progress: RepairProgress;
   safeMode: SafeMode;
+  balancer: Balancer;
   countInodes: () => { fileCount: number; directoryCount: number };
 }
 
@@ -56,6 +58,7 @@ export function createHealth(parts: HealthParts): () => ClusterHealth {
         pendingDeletion: parts.blocks.pendingDeletionCount(),
       },
       repair: { ...progress.counts(), bytesPerSecond: progress.bytesPerSecond, transfers },
+      balancer: parts.balancer.status(),
       datanodes,
     };
   };

@@ -27,6 +27,8 @@ export interface NameNodeOptions {
   readonly maintenanceMinReplication?: number | undefined;
   /** When the safe mode of the start ends: when every complete block has a replica, unless said. */
   readonly safeMode?: BlockServicesOptions['safeMode'];
+  /** 100 MiB: see BalancerLimits. */
+  readonly balanceBytesPerSecond?: number | undefined;
   /** Which rack a data node stands on: all on one, unless said. */
   readonly racks?: RackMapping | undefined;
   /** A replica that no block explains is left alone for so long: 60 s. */

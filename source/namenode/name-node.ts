@@ -123,11 +123,12 @@ export class NameNode {
       commitRecoveredBlock: (recovered) => commitRecoveredBlock(this.#recovery, recovered),
       ...(options.unknownReplicaGraceMs === undefined ? {} : { strangerGraceMs: options.unknownReplicaGraceMs }),
       safeMode: options.safeMode,
+      balancerLimits: options.balanceBytesPerSecond === undefined ? {} : { bytesPerSecond: options.balanceBytesPerSecond },
       lastGenerationStamp: () => view.readCounters().lastGenerationStamp,
       countInodes: () => view.readCounters(),
       isSpared: restoration && ((blockId) => isSpared(restoration, blockId, clock.monotonicMs() - startMs)),
     });
-    const { blocks, safeMode, feed, health, datanodes, administration, service } = this.#services;
+    const { blocks, safeMode, feed, health, datanodes, administration, balancer, service } = this.#services;
     const recoveries = new LeaseRecoveries(3 * options.heartbeatIntervalMs + leastRecoveryMs);
     this.#namespace = new Namespace({
       store,
@@ -149,7 +150,7 @@ export class NameNode {
       groups: parts.groups ?? new SystemGroupMapping(clock),
       clock,
       logger,
-      cluster: { health, reports: () => datanodes.reports(), datanodes, administration },
+      cluster: { health, reports: () => datanodes.reports(), datanodes, administration, balancer },
       saveImage: parts.saveImage,
       options: {
         clusterId,

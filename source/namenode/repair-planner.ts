@@ -168,6 +168,13 @@ export class RepairPlanner {
     return true;
   }
 
+  /** Bytes that the balancer takes from a node by copies that are under way. */
+  movingFrom(node: DatanodeDescriptor): number {
+    let bytes = 0;
+    for (const copy of this.#bySource.get(node) ?? []) if (copy.isMove) bytes += copy.lengthBytes;
+    return bytes;
+  }
+
   /** Takes back what the balancer ordered and no source has begun. */
   cancelMoves(): void {
     for (const copy of [...this.#pending.values()]) if (copy.isMove && !copy.wasDelivered) this.#abandon(copy);

@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox';
 import { mutation, query } from './method.js';
 import { reopenProtocol } from './reopen-protocol.js';
-import { clusterHealthSchema, datanodeReportSchema } from './cluster-events.js';
+import { balancerStatusSchema, clusterHealthSchema, datanodeReportSchema } from './cluster-events.js';
 import {
   blockSchema,
   blockSizeSchema,
@@ -193,6 +193,11 @@ export const clientProtocol = {
       strict,
     ),
     datanodeReportSchema,
+  ),
+  'cluster.balance': mutation(
+    'Asks for the balancer, starts it (or changes its threshold), or stops it; all but asking needs the superuser. It does not outlive the name node',
+    Type.Object({ action: Type.Union([Type.Literal('get'), Type.Literal('start'), Type.Literal('stop')]), thresholdPercent: Type.Optional(Type.Number({ minimum: 0.1, maximum: 100 })) }, strict),
+    balancerStatusSchema,
   ),
   'cluster.setSafeMode': mutation(
     'Asks for or changes safe mode; changing it needs the superuser',

@@ -56,6 +56,27 @@ export const repairTransferSchema = Type.Object(
   strict,
 );
 
+/** The balancer: as it runs, or as its last run ended. */
+export const balancerStatusSchema = Type.Object(
+  {
+    isRunning: Type.Boolean(),
+    /** Rises with each run of this life of the name node; 0: none yet. */
+    run: Type.Integer({ minimum: 0 }),
+    thresholdPercent: Type.Number({ minimum: 0, maximum: 100 }),
+    /** `no-block`: it is not balanced, and no block can be moved to make it so. */
+    outcome: Type.Union([Type.Literal('none'), Type.Literal('balanced'), Type.Literal('no-block'), Type.Literal('stopped')]),
+    startedTimeMs: timeSchema,
+    durationMs: byteCountSchema,
+    movedBlocks: byteCountSchema,
+    movedBytes: byteCountSchema,
+    movingBytes: byteCountSchema,
+    /** At least so many have to be moved still. */
+    leftBytes: byteCountSchema,
+  },
+  strict,
+);
+export type BalancerStatus = Static<typeof balancerStatusSchema>;
+
 /** What the panel, `report`, `cluster status` and `/healthz` show. Served by cluster.getHealth, and by the feed every second. */
 export const clusterHealthSchema = Type.Object(
   {
@@ -90,6 +111,7 @@ export const clusterHealthSchema = Type.Object(
     ),
     /** The repair that runs: since its queue was last empty. `totalBlocks` 0: none. */
     repair: Type.Object({ doneBlocks: byteCountSchema, totalBlocks: byteCountSchema, bytesPerSecond: rate, transfers: Type.Array(repairTransferSchema, { maxItems: 64 }) }, strict),
+    balancer: balancerStatusSchema,
     datanodes: Type.Array(datanodeReportSchema),
   },
   strict,

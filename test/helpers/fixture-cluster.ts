@@ -44,6 +44,7 @@ export function fixtureHealth(changes: Partial<ClusterHealth> = {}): ClusterHeal
     directoryCount: 204,
     blocks: { total: 6204, underReplicated: 0, missing: 0, missingWithReplicationOne: 0, corrupt: 0, badlyPlaced: 0, highestPriority: 0, pendingReplication: 0, pendingDeletion: 0 },
     repair: { doneBlocks: 0, totalBlocks: 0, bytesPerSecond: 0, transfers: [] },
+    balancer: { isRunning: false, run: 0, thresholdPercent: 10, outcome: 'none', startedTimeMs: 0, durationMs: 0, movedBlocks: 0, movedBytes: 0, movingBytes: 0, leftBytes: 0 },
     datanodes: [
       fixtureNode('dn1', { receivedBytesPerSecond: 12_000_000 }),
       fixtureNode('dn2', { usedBytes: Math.round(0.37 * (tebibyte / 2)) }),

@@ -92,7 +92,7 @@ export class NamespaceHarness {
       groups: { groupsOf: (user) => groupsOfUsers[user] ?? [] },
       clock: this.clock,
       logger: silentLogger,
-      cluster: { health: () => Promise.reject(new Error('no cluster here')) as never, reports: () => [], datanodes: { findByName: () => undefined }, administration: { setWish() {} } },
+      cluster: { health: () => Promise.reject(new Error('no cluster here')) as never, reports: () => [], datanodes: { findByName: () => undefined }, administration: { setWish() {} }, balancer: { status: () => undefined as never, start: () => undefined as never, stop: () => undefined as never } },
       options: {
         clusterId: this.clusterId,
         superuser: 'hdfs',

@@ -1,0 +1,142 @@
+import test from 'ava';
+import { ConfiguredRacks } from '../../../source/namenode/rack-mapping.js';
+import type { Block } from '../../../source/protocol/block.js';
+import { BlockCluster, mebibyte } from '../../helpers/block-cluster.js';
+
+const capacityBytes = 1000 * mebibyte;
+const used = (cluster: BlockCluster) => cluster.nodes.map((node) => node.storage().usedBytes / capacityBytes);
+const spread = (cluster: BlockCluster) => Math.max(...used(cluster)) - Math.min(...used(cluster));
+
+/** Three nodes with 45 blocks of 10 MiB three times each, and empty newcomers. */
+async function lopsided(newcomers: number, options: ConstructorParameters<typeof BlockCluster>[0] = {}): Promise<{ cluster: BlockCluster; blocks: Block[] }> {
+  const cluster = await BlockCluster.started(0, { balancerLimits: { bytesPerSecond: 1024 ** 4 }, ...options });
+  for (let i = 0; i < 3; i++) await cluster.addNode({ capacityBytes });
+  await cluster.run(1000);
+  const blocks = Array.from({ length: 45 }, () => cluster.write({ lengthBytes: 10 * mebibyte }));
+  await cluster.run(1000);
+  for (let i = 0; i < newcomers; i++) await cluster.addNode({ capacityBytes });
+  await cluster.run(2000);
+  return { cluster, blocks };
+}
+
+for (const seed of [1, 2, 3, 4, 5]) {
+  test(`the balancer evens out the nodes, and no block ever has fewer copies than before (seed ${seed})`, async (t) => {
+    const { cluster, blocks } = await lopsided(2, { seed });
+    const { balancer } = cluster.services;
+    t.true(spread(cluster) > 0.4);
+    t.like(balancer.start(5), { isRunning: true, run: 1, thresholdPercent: 5 });
+    await cluster.runUntil(() => {
+      for (const block of blocks) if (cluster.holders(block).length < 3) t.fail(`blk_${block.blockId} has ${cluster.holders(block).length} copies`);
+      return !balancer.status().isRunning;
+    }, 600_000);
+    t.like(balancer.status(), { outcome: 'balanced', leftBytes: 0, movingBytes: 0 });
+    t.true(spread(cluster) <= 0.1, used(cluster).join());
+    const { movedBlocks, movedBytes } = balancer.status();
+    t.true(movedBlocks >= 40 && movedBlocks <= 70, `${movedBlocks}: all that is needed, and little more`);
+    t.is(movedBytes, movedBlocks * 10 * mebibyte);
+    await cluster.run(5000);
+    for (const block of blocks) t.is(cluster.holders(block).length, 3);
+    t.deepEqual(cluster.deletionsOfLastCopies, []);
+    t.like(cluster.services.health(), { status: 'HEALTHY', blocks: { underReplicated: 0, pendingReplication: 0, pendingDeletion: 0 } });
+    t.true(cluster.events('balancer').at(-1)!.message.startsWith('balancing ended: the cluster is balanced; '));
+  });
+}
+
+test('a balanced cluster is left as it is', async (t) => {
+  const { cluster } = await lopsided(0);
+  cluster.services.balancer.start(10);
+  await cluster.run(500);
+  t.like(cluster.services.balancer.status(), { isRunning: false, outcome: 'balanced', movedBlocks: 0 });
+});
+
+test('it is stopped, moves nothing more, and goes on where it was', async (t) => {
+  const { cluster, blocks } = await lopsided(2, { balancerLimits: { bytesPerSecond: 20 * mebibyte } });
+  const { balancer } = cluster.services;
+  balancer.start(5);
+  await cluster.runUntil(() => balancer.status().movedBlocks >= 5);
+  t.like(balancer.stop(), { isRunning: false, outcome: 'stopped' });
+  await cluster.run(5000);
+  const { movedBlocks } = balancer.status();
+  await cluster.run(20_000);
+  t.is(balancer.status().movedBlocks, movedBlocks);
+  for (const block of blocks) t.is(cluster.holders(block).length, 3, 'what had begun was ended');
+  t.like(balancer.start(5), { isRunning: true, run: 2 });
+  await cluster.runUntil(() => balancer.status().outcome === 'balanced', 600_000);
+  t.true(spread(cluster) <= 0.1);
+});
+
+test('it keeps to its bandwidth, at each node', async (t) => {
+  const { cluster } = await lopsided(1, { balancerLimits: { bytesPerSecond: 20 * mebibyte } });
+  const { balancer } = cluster.services;
+  const newcomer = cluster.nodes[3]!;
+  balancer.start(1);
+  await cluster.run(10_000);
+  const received = newcomer.replicas.size * 10 * mebibyte;
+  t.true(received >= 8 * 20 * mebibyte && received <= 13 * 20 * mebibyte, `${received / mebibyte} MiB in 10 s`);
+});
+
+test('racks stay as they were: what has replicas on two keeps them on two', async (t) => {
+  const racks = new ConfiguredRacks(Object.fromEntries(['/a', '/a', '/b', '/a', '/a'].map((rack, index) => [`127.0.0.1:${9864 + index}`, rack])));
+  const { cluster, blocks } = await lopsided(2, { racks });
+  const { balancer } = cluster.services;
+  balancer.start(5);
+  await cluster.runUntil(() => !balancer.status().isRunning, 600_000);
+  await cluster.run(5000);
+  for (const block of blocks) t.true(new Set(cluster.holders(block).map((node) => cluster.services.datanodes.find(node.uuid)!.rack)).size === 2);
+  t.is(cluster.services.health().blocks.badlyPlaced, 0);
+  // The one node on /b has a replica of each block, and must keep it.
+  t.is(cluster.nodes[2]!.replicas.size, 45);
+  t.is(balancer.status().outcome, 'no-block');
+  t.true(cluster.nodes.filter((_, index) => index !== 2).every((node) => node.replicas.size > 5), 'the others share their part');
+});
+
+test('with nothing that can be moved it ends, and says so', async (t) => {
+  const cluster = await BlockCluster.started(0);
+  for (let i = 0; i < 3; i++) await cluster.addNode({ capacityBytes: i === 0 ? capacityBytes / 4 : capacityBytes });
+  for (let i = 0; i < 10; i++) cluster.write({ lengthBytes: 10 * mebibyte });
+  await cluster.run(2000);
+  const { balancer } = cluster.services;
+  balancer.start(5);
+  await cluster.runUntil(() => !balancer.status().isRunning);
+  t.like(balancer.status(), { outcome: 'no-block', movedBlocks: 0 });
+  t.is(cluster.events('balancer').at(-1)!.level, 'warn');
+});
+
+test('nodes come and go while it runs: repair goes on beside it, and nothing is lost', async (t) => {
+  for (const seed of [11, 12, 13]) {
+    const { cluster, blocks } = await lopsided(3, { seed, balancerLimits: { bytesPerSecond: 50 * mebibyte } });
+    const { balancer } = cluster.services;
+    balancer.start(5);
+    await cluster.run(3000);
+    cluster.nodes[seed % 6]!.kill();
+    await cluster.run(15_000);
+    await cluster.nodes[seed % 6]!.start();
+    cluster.nodes[(seed + 1) % 6]!.isCutOff = true;
+    await cluster.run(5000);
+    cluster.nodes[(seed + 1) % 6]!.isCutOff = false;
+    await cluster.runUntil(() => !balancer.status().isRunning, 600_000);
+    // What came back after the end may have tilted it again.
+    await cluster.run(20_000);
+    balancer.start(5);
+    await cluster.runUntil(() => balancer.status().outcome === 'balanced', 600_000);
+    await cluster.run(10_000);
+    for (const block of blocks) t.is(cluster.holders(block).length, 3, `seed ${seed}`);
+    t.deepEqual(cluster.deletionsOfLastCopies, []);
+    t.true(spread(cluster) <= 0.11, used(cluster).join());
+  }
+});
+
+test('it moves nothing to a node that is to go, and nothing in safe mode', async (t) => {
+  const { cluster } = await lopsided(2);
+  const { balancer, administration, datanodes, safeMode } = cluster.services;
+  const leaving = cluster.nodes[4]!;
+  administration.setWish(datanodes.find(leaving.uuid)!, 'decommissioned');
+  safeMode.enter();
+  balancer.start(5);
+  await cluster.run(5000);
+  t.is(balancer.status().movedBlocks, 0);
+  safeMode.leave();
+  await cluster.runUntil(() => !balancer.status().isRunning, 600_000);
+  t.is(balancer.status().outcome, 'balanced');
+  t.is(leaving.replicas.size, 0);
+});
