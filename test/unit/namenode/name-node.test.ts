@@ -6,7 +6,7 @@ import { formatKey } from '../../../source/namenode/keys.js';
 import { NameNode } from '../../../source/namenode/name-node.js';
 import { clientProtocol } from '../../../source/protocol/client-protocol.js';
 import { datanodeProtocol } from '../../../source/protocol/datanode-protocol.js';
-import { PermissionDeniedError, SafeModeError, StorageDamagedError, VersionMismatchError } from '../../../source/protocol/errors.js';
+import { OutcomeUnknownError, PermissionDeniedError, SafeModeError, StorageDamagedError, VersionMismatchError } from '../../../source/protocol/errors.js';
 import { MemoryStore } from '../../../source/storage/memory-store.js';
 import { benchOptions, NameNodeBench } from '../../helpers/name-node-bench.js';
 import { TurnClock } from '../../helpers/namespace-harness.js';
@@ -137,7 +137,7 @@ test('a commit that fails is told to who runs the name node', async (t) => {
   cluster.store = new MemoryStore({ commitDelay: () => (isBroken ? Promise.reject(new Error('EIO')) : Promise.resolve()) });
   await cluster.start();
   isBroken = true;
-  await t.throwsAsync(cluster.root('fs.mkdirs', { path: '/d', permission: 0o755, createParents: false }), { instanceOf: StorageDamagedError });
+  await t.throwsAsync(cluster.root('fs.mkdirs', { path: '/d', permission: 0o755, createParents: false }), { instanceOf: OutcomeUnknownError });
   t.true((await cluster.nameNode.failed) instanceof StorageDamagedError);
   await cluster.nameNode.close();
 });
