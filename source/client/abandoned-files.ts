@@ -66,7 +66,7 @@ export class AbandonedFiles {
       if (file?.inodeId === inodeId && file.isUnderConstruction) await this.#nameNode.call('fs.recoverLease', { path }, { retryTimeoutMs: cleanUpLimitMs });
       return;
     }
-    await this.#nameNode.call('fs.delete', { path, recursive: false, inodeId }, { retryTimeoutMs: cleanUpLimitMs });
+    await this.#nameNode.call('fs.delete', { path, recursive: false, inodeId, isOwnWrite: true }, { retryTimeoutMs: cleanUpLimitMs });
   }
 
   async #retry(): Promise<void> {

@@ -3,7 +3,7 @@ import type { Command } from './command.js';
 import { isADirectory, noSuchFile } from './command-errors.js';
 import { PathRun } from './failure.js';
 import { numberFlag } from './flags.js';
-import { printFile } from './print-file.js';
+import { printFile, printSource } from './print-file.js';
 
 const tailBytes = 1024;
 const defaultPollMs = 5000;
@@ -29,10 +29,15 @@ export const command: Command = {
       position += await printFile(item, context, { startBytes: position });
       while (invocation.flags.has('f')) {
         await sleep(context.clock, pollMs, context.signal);
-        const { lengthBytes } = await item.fileSystem.stat(item.path);
-        // Replaced by a shorter file: from its begin, as it is another one.
-        if (lengthBytes < position) position = 0;
-        if (lengthBytes > position) position += await printFile(item, context, { startBytes: position });
+        // Opened, since only that tells how long a file is that is being written.
+        const source = await item.fileSystem.open(item.path, { startBytes: position, signal: context.signal });
+        if (source.status.lengthBytes >= position) {
+          position += await printSource(source, context);
+        } else {
+          // Replaced by a shorter file: from its begin, as it is another one.
+          await source.close();
+          position = await printFile(item, context);
+        }
       }
     });
     return run.exitCode;

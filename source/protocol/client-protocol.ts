@@ -164,8 +164,8 @@ export const clientProtocol = {
     Type.Null(),
   ),
   'fs.delete': mutation(
-    'Deletes; false if there was nothing. A directory that is not empty needs recursive. With inodeId, only if it is still this one',
-    Type.Object({ path: pathSchema, recursive: Type.Boolean(), inodeId: Type.Optional(inodeIdSchema), callId }, strict),
+    'Deletes; false if there was nothing. A directory that is not empty needs recursive. With inodeId, only if it is still this one; with isOwnWrite, only a file that the caller itself is writing',
+    Type.Object({ path: pathSchema, recursive: Type.Boolean(), inodeId: Type.Optional(inodeIdSchema), isOwnWrite: Type.Optional(Type.Literal(true)), callId }, strict),
     Type.Boolean(),
   ),
   'fs.setPermission': mutation('Mode bits', Type.Object({ path: pathSchema, permission: permissionSchema, callId }, strict), Type.Null()),
