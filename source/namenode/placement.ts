@@ -72,7 +72,7 @@ export function chooseTargets<C extends PlacementCandidate>(candidates: readonly
 /** Why a node cannot take a replica, in words for a person; undefined if it can. */
 export function whyNot(candidate: PlacementCandidate, options: PlacementOptions): string | undefined {
   if (options.excluded.has(candidate.uuid)) return 'excluded';
-  if (candidate.remainingBytes < options.blockSizeBytes) return `${candidate.remainingBytes} bytes left for new blocks, ${options.blockSizeBytes} needed`;
+  if (candidate.remainingBytes < options.blockSizeBytes) return `${candidate.remainingBytes} bytes left for new blocks, ${options.blockSizeBytes} needed: free some, or add a data node`;
   return undefined;
 }
 

@@ -11,7 +11,7 @@ import { NameNode } from '../../source/namenode/name-node.js';
 import { CancelledError } from '../../source/protocol/errors.js';
 import type { Protocol, RpcCaller } from '../../source/protocol/method.js';
 import { clientProtocol } from '../../source/protocol/client-protocol.js';
-import type { ClusterHealth } from '../../source/protocol/cluster-events.js';
+import type { ClusterEvent, ClusterHealth } from '../../source/protocol/cluster-events.js';
 import { datanodeProtocol, datanodeServiceProtocol } from '../../source/protocol/datanode-protocol.js';
 import type { Identity } from '../../source/protocol/hello.js';
 import type { KeyValueStore } from '../../source/storage/key-value-store.js';
@@ -54,11 +54,14 @@ const host = '127.0.0.1';
 export class MiniCluster {
   readonly directory: string;
   readonly nodes: MiniDataNode[] = [];
+  /** What the name node told in its feed, over its restarts. */
+  readonly events: ClusterEvent[] = [];
   readonly #options: MiniClusterOptions;
   readonly #logger: Logger;
   readonly #clients: DfsClient[] = [];
   #store!: KeyValueStore;
   #nameNode!: NameNode;
+  #unsubscribe: () => void = () => {};
   #listener!: NodeListener;
 
   private constructor(directory: string, options: MiniClusterOptions) {
@@ -234,10 +237,14 @@ export class MiniCluster {
       logger: this.#logger,
       limits: { closeTimeoutMs: 0 },
     });
+    this.#unsubscribe = this.#nameNode.feed.subscribe((item) => {
+      if (item.type === 'cluster') this.events.push(item.event);
+    });
     this.#nameNode.start();
   }
 
   async #stopNameNode(): Promise<void> {
+    this.#unsubscribe();
     await this.#listener.close();
     await this.#nameNode.close();
   }

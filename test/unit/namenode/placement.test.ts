@@ -74,7 +74,7 @@ test('when no node is left the refusal is HDFS\'s, with a line for each node on 
   t.deepEqual((error as InstanceType<typeof NotEnoughReplicasError>).details.map((line) => line.replace(/\d+ s$/, 'N s')), [
     'dn1 (127.0.0.1:9864): dead: no heartbeat for N s',
     'dn2 (127.0.0.1:9865): excluded by the writer, which could not use it',
-    `${tiny.name} (127.0.0.1:9867): ${10 * mebibyte} bytes left for new blocks, ${64 * mebibyte} needed`,
+    `${tiny.name} (127.0.0.1:9867): ${10 * mebibyte} bytes left for new blocks, ${64 * mebibyte} needed: free some, or add a data node`,
   ]);
   t.deepEqual(blocks.chooseTargets({ ...request, excluded: [] }).map(({ name }) => name).sort(), ['dn2', 'dn3']);
   t.deepEqual(blocks.chooseTargets({ ...request, count: 1, existing: [cluster.nodes[2]!.uuid], excluded: [] }).map(({ name }) => name), ['dn2']);
