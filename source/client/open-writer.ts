@@ -2,7 +2,7 @@ import { type Clock, sleep } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import type { Random } from '../base/random.js';
 import type { BlockChannelConnector } from '../protocol/block-stream.js';
-import { InputOutputError, NotReplicatedYetError, RecoveryInProgressError } from '../protocol/errors.js';
+import { InputOutputError, NotReplicatedYetError } from '../protocol/errors.js';
 import type { FileStatus } from '../protocol/file-status.js';
 import type { AppendOptions, FileWriter, WriteOptions } from './client-api.js';
 import { type AbandonedFiles, cleanUpLimitMs } from './abandoned-files.js';
@@ -38,21 +38,19 @@ export interface WriterEnvironment {
 /** Creates the file, and its first block with it, in one call: a small put is create, pipeline, complete. */
 export function openWriter(environment: WriterEnvironment, path: string, options: WriteOptions): Promise<FileWriter> {
   return begin(environment, path, options, async (signal) => {
-    const { file, block } = await whenRecovered(environment, path, options.signal, () =>
-      environment.nameNode.call(
-        'fs.create',
-        {
-          path,
-          permission: options.permission ?? defaultFilePermission,
-          overwrite: options.overwrite ?? false,
-          createParents: options.createParents ?? false,
-          withBlock: options.lengthHintBytes !== 0,
-          ...(options.replication === undefined ? {} : { replication: options.replication }),
-          ...(options.blockSizeBytes === undefined ? {} : { blockSizeBytes: options.blockSizeBytes }),
-          ...(options.temporary === undefined ? {} : { temporary: options.temporary }),
-        },
-        { signal },
-      ),
+    const { file, block } = await environment.nameNode.call(
+      'fs.create',
+      {
+        path,
+        permission: options.permission ?? defaultFilePermission,
+        overwrite: options.overwrite ?? false,
+        createParents: options.createParents ?? false,
+        withBlock: options.lengthHintBytes !== 0,
+        ...(options.replication === undefined ? {} : { replication: options.replication }),
+        ...(options.blockSizeBytes === undefined ? {} : { blockSizeBytes: options.blockSizeBytes }),
+        ...(options.temporary === undefined ? {} : { temporary: options.temporary }),
+      },
+      { signal },
     );
     return { status: file, firstBlock: block, append: undefined };
   });
@@ -62,7 +60,7 @@ export function openWriter(environment: WriterEnvironment, path: string, options
 export function openAppender(environment: WriterEnvironment, path: string, options: AppendOptions): Promise<FileWriter> {
   const { nameNode, abandoned } = environment;
   return begin(environment, path, options, async (signal) => {
-    const { file, last } = await whenRecovered(environment, path, options.signal, () => nameNode.call('fs.append', { path }, { signal }));
+    const { file, last } = await whenReplicated(environment, path, options.signal, () => nameNode.call('fs.append', { path }, { signal }));
     if (last) return { status: file, firstBlock: last, append: { blockIndex: last.blockIndex, offsetBytes: last.offsetBytes + last.block.lengthBytes } };
     try {
       return { status: file, firstBlock: null, append: await readEnd(nameNode, path, file) };
@@ -82,17 +80,14 @@ async function readEnd(nameNode: RetryingCaller, path: string, file: FileStatus)
   return { blockIndex: last.blockIndex + 1, offsetBytes: last.offsetBytes + last.block.lengthBytes };
 }
 
-/**
- * Runs a call that the name node puts off: while it closes the file of a writer that is gone, and until the file's last block is on enough data
- * nodes. For the retry timeout.
- */
-async function whenRecovered<T>({ clock, random, retryTimeoutMs }: WriterEnvironment, path: string, signal: AbortSignal | undefined, call: () => Promise<T>): Promise<T> {
+/** Runs a call that the name node puts off until the file's last block is on enough data nodes. For the retry timeout. */
+async function whenReplicated<T>({ clock, random, retryTimeoutMs }: WriterEnvironment, path: string, signal: AbortSignal | undefined, call: () => Promise<T>): Promise<T> {
   const deadlineMs = clock.monotonicMs() + retryTimeoutMs;
   for (let attempt = 2; ; attempt++) {
     try {
       return await call();
     } catch (error) {
-      if (!(error instanceof RecoveryInProgressError || error instanceof NotReplicatedYetError)) throw error;
+      if (!(error instanceof NotReplicatedYetError)) throw error;
       const delayMs = backoffMs(attempt, random);
       if (clock.monotonicMs() + delayMs >= deadlineMs) throw error;
       await sleep(clock, delayMs, signal).catch(() => {

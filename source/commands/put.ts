@@ -2,10 +2,10 @@ import type { Command, CommandContext, FlagSpec, Invocation } from './command.js
 import { fileExists, isCancellation } from './command-errors.js';
 import { copyPaths, targetOf } from './copy-paths.js';
 import { numberFlag } from './flags.js';
+import { inputSource } from './input-source.js';
 import { expandDestination, type PathItem } from './path-item.js';
 import { TransferReport } from './transfer-report.js';
 import { writeFile } from '../filesystem/copy-file.js';
-import type { ByteSource } from '../filesystem/file-system.js';
 
 export const putFlags: FlagSpec[] = [
   { name: 'f', summary: 'Overwrite what is there' },
@@ -76,50 +76,4 @@ async function putInput(
     report.end({ isFailed, isCancelled });
   }
   return 0;
-}
-
-function inputSource(context: CommandContext, target: PathItem): ByteSource {
-  const chunks = context.input[Symbol.asyncIterator]();
-  const nowMs = context.clock.nowMs();
-  return {
-    status: {
-      name: target.path.slice(target.path.lastIndexOf('/') + 1),
-      inodeId: 1,
-      type: 'file',
-      lengthBytes: 0,
-      replication: 1,
-      blockSizeBytes: 0,
-      modificationTimeMs: nowMs,
-      accessTimeMs: nowMs,
-      permission: 0o644,
-      owner: context.session.user,
-      group: '',
-      isUnderConstruction: true,
-    },
-    async read() {
-      for (;;) {
-        const next = await untilAborted(chunks.next(), context.signal);
-        if (next.done) return null;
-        if (next.value.byteLength > 0) return { bytes: next.value, release() {} };
-      }
-    },
-    async close() {
-      await chunks.return?.();
-    },
-  };
-}
-
-/** Waiting for a person who types, or a pipe that says nothing, ends with the signal. */
-async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  let onAbort = () => {};
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-  });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
 }

@@ -27,6 +27,7 @@ const entries: CommandEntry[] = [
   entry('rm', [], 'Files', 'Delete files and directories, into the trash', () => import('./rm.js')),
   entry('rmr', [], 'Files', 'The old name of rm -r', () => import('./rmr.js')),
   entry('rmdir', [], 'Files', 'Remove empty directories', () => import('./rmdir.js')),
+  entry('appendToFile', [], 'Files', 'Append local files to a file', () => import('./append-to-file.js')),
   entry('truncate', [], 'Files', 'Cut files to a length', () => import('./truncate.js')),
   entry('concat', [], 'Files', 'Append files to another without copying, and remove them', () => import('./concat.js')),
   entry('stat', [], 'Files', 'Print what is known of a path, in a format', () => import('./stat.js')),

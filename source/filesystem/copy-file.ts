@@ -115,7 +115,8 @@ function temporarySibling(path: string): string {
   return joinPath(parentPath(path), temporaryName(baseName(path)));
 }
 
-async function pump(source: ByteSource, sink: ByteSink, signal: AbortSignal | undefined): Promise<number> {
+/** All that the source still has goes to the sink; answers how many bytes. Closes neither. */
+export async function pump(source: ByteSource, sink: ByteSink, signal: AbortSignal | undefined): Promise<number> {
   return source.readInto ? fill(source as Required<ByteSource>, sink, signal) : pass(source, sink, signal);
 }
 

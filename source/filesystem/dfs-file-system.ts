@@ -1,5 +1,5 @@
 import type { DfsClient, FileWriter, WriteProgress } from '../client/client-api.js';
-import type { ByteSink, ByteSource, CopyReadOptions, CreateFileOptions, FileSystem, TransferProgress } from './file-system.js';
+import type { AppendFileOptions, ByteSink, ByteSource, CopyReadOptions, CreateFileOptions, FileSystem, TransferProgress } from './file-system.js';
 
 /** The distributed file system as a FileSystem, over a client that somebody else closes. */
 export function createDfsFileSystem(client: DfsClient): FileSystem {
@@ -17,6 +17,7 @@ export function createDfsFileSystem(client: DfsClient): FileSystem {
     setPermission: (path, permission) => client.setPermission(path, permission),
     setOwner: (path, owner) => client.setOwner(path, owner),
     setTimes: (path, times) => client.setTimes(path, times),
+    append: (path, options) => append(client, path, options),
     truncate: (path, newLengthBytes) => client.truncate(path, newLengthBytes),
     concat: (target, sources) => client.concat(target, sources),
   };
@@ -52,6 +53,19 @@ async function create(client: DfsClient, path: string, options: CreateFileOption
     ...options.times,
   };
   return toSink(writer, closing);
+}
+
+async function append(client: DfsClient, path: string, options: AppendFileOptions = {}): Promise<ByteSink> {
+  const { signal, onProgress } = options;
+  let before = 0;
+  const appended = (progress: TransferProgress): TransferProgress => ({
+    ...progress,
+    doneBytes: Math.max(0, progress.doneBytes - before),
+    durableReplicaBytes: Math.max(0, (progress.durableReplicaBytes ?? 0) - before * (progress.replication ?? 0)),
+  });
+  const writer = await client.openAppender(path, { signal, onProgress: onProgress && ((progress) => onProgress(appended(toTransferProgress(progress)))) });
+  before = writer.status.lengthBytes;
+  return toSink(writer, {});
 }
 
 function toSink(writer: FileWriter, closing: NonNullable<Parameters<FileWriter['close']>[0]>): ByteSink {

@@ -58,6 +58,12 @@ export interface CreateFileOptions {
   onProgress?: ((progress: TransferProgress) => void) | undefined;
 }
 
+export interface AppendFileOptions {
+  signal?: AbortSignal | undefined;
+  /** Of what is appended. */
+  onProgress?: ((progress: TransferProgress) => void) | undefined;
+}
+
 /** Progress of one file's transfer: real figures only; a field that a file system has no notion of is left out. */
 export interface TransferProgress {
   doneBytes: number;
@@ -95,7 +101,9 @@ export interface FileSystem {
   setPermission(path: string, permission: number): Promise<void>;
   setOwner(path: string, owner: { owner?: string; group?: string }): Promise<void>;
   setTimes(path: string, times: { modificationTimeMs?: number; accessTimeMs?: number }): Promise<void>;
-  /** Only where files can be changed once they are closed. True: done; false: the file is under construction until it is. */
+  /** Only where files can be changed once they are closed. Bytes go behind the end of the file; after an abort, those that arrived stay. */
+  append?(path: string, options?: AppendFileOptions): Promise<ByteSink>;
+  /** As `append`. True: done; false: the file is under construction until it is. */
   truncate?(path: string, newLengthBytes: number): Promise<boolean>;
   /** Only where it moves no bytes. The sources are gone then. */
   concat?(target: string, sources: readonly string[]): Promise<void>;

@@ -36,7 +36,7 @@ export function getBlockLocations(
   if (inode.type === 'directory') throw new IsADirectoryError(`Path is not a file: ${path}`, { path });
   checkPathAccess(requester.caller, resolved, actions.read);
   const file = view.readStatus(inode);
-  const end = inode.isUnderConstruction ? offsetBytes + lengthBytes : Math.min(file.lengthBytes, offsetBytes + lengthBytes);
+  const end = inode.isUnderConstruction && !isBeingCut(view, inode) ? offsetBytes + lengthBytes : Math.min(file.lengthBytes, offsetBytes + lengthBytes);
   const located: LocatedBlock[] = [];
   let hasMore = false;
   if (offsetBytes < end) {
@@ -57,11 +57,17 @@ export function getBlockLocations(
         locations: blocks.locate(blockId, { readerAddress: requester.address, allReplicas: params.allReplicas }),
         token: blocks.token(known),
       };
-      if (!block.isComplete) place.isUnderConstruction = true;
+      if (!block.isComplete && !block.isBeingCut) place.isUnderConstruction = true;
       located.push(place);
     }
   }
   return { inode, result: { file, blocks: located, hasMore } };
+}
+
+/** A file that is being cut has its new length already: nothing behind it is to be read any more. */
+function isBeingCut(view: NamespaceView, inode: FileInode): boolean {
+  const blockCount = view.readLease(inode.id)?.blockCount ?? 0;
+  return blockCount > 0 && view.readBlock(inode.id, blockCount - 1)?.isBeingCut === true;
 }
 
 /** All blocks of the namespace, for block management: in pages, of what is durable. */

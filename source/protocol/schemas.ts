@@ -63,7 +63,7 @@ export const locatedBlockSchema = Type.Object(
     /** Opaque: goes with every block operation. */
     token: Type.String(),
     /**
-     * The last block of a file that is being written or recovered: its locations are where it should be, its length what the name node
+     * The last block of a file that is being written or recovered (but not of one that is being cut, which is as long as it will be): its locations are where it should be, its length what the name node
      * knows of it (0 at first). How much may be read of it a data node tells (`replica.getInfo`).
      */
     isUnderConstruction: Type.Optional(Type.Literal(true)),

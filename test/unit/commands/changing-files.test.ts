@@ -1,5 +1,8 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import test from 'ava';
 import { CommandBench } from '../../helpers/command-bench.js';
+import { waitUntil } from '../../helpers/mini-cluster.js';
 
 test('truncate cuts at the end of a block at once, and inside one when the data nodes have done it', async (t) => {
   const bench = await CommandBench.start(t, { blockSizeBytes: 1000 });
@@ -60,4 +63,55 @@ test('concat changes nothing where anything is wrong, and says it in HDFS\'s wor
   t.like(await bench.run('concat /cw/a /cw/empty'), { code: 1, stderr: 'concat: concat: source file /cw/empty is invalid or empty or underConstruction\n' });
   t.is((await bench.run('concat /cw/a')).code, 255);
   t.is((await bench.run('cat /cw/a /cw/b')).stdout, 'ab');
+});
+
+test('appendToFile writes local files, or standard input, behind the end of a file, or into a new one', async (t) => {
+  const bench = await CommandBench.start(t, { blockSizeBytes: 1000 });
+  await writeFile(join(bench.folder, 'one'), 'one\n');
+  await writeFile(join(bench.folder, 'two'), 'two\n'.repeat(700));
+  await bench.write('/a/f', 'first\n');
+  t.like(await bench.run('appendToFile one /a/f'), { code: 0, stdout: '', stderr: '' });
+  t.is((await bench.run('cat /a/f')).stdout, 'first\none\n');
+  t.like(await bench.run('appendToFile - /a/f', { input: 'typed\n' }), { code: 0, stderr: '' });
+  t.is((await bench.run('cat /a/f')).stdout, 'first\none\ntyped\n');
+  const several = await bench.run('appendToFile one two /a/f', { isJson: true });
+  t.deepEqual(several.sink.records, [{ source: '2 files', target: '/a/f', bytes: 2804, degradedBlocks: [] }]);
+  t.is((await bench.run('cat /a/f')).stdout, `first\none\ntyped\none\n${'two\n'.repeat(700)}`);
+  const last = several.sink.progressed.at(-1)!.progress;
+  t.deepEqual([last.doneBytes, last.durableReplicaBytes], [2804, 3 * 2804]);
+  t.like(await bench.run('appendToFile one two /new/dir/f'), { code: 0 });
+  t.is((await bench.run('cat /new/dir/f')).stdout, `one\n${'two\n'.repeat(700)}`);
+  t.like(await bench.run('fsck /'), { code: 0 });
+});
+
+test('appendToFile changes nothing where a source or the target is wrong, and says it in HDFS\'s words', async (t) => {
+  const bench = await CommandBench.start(t, { blockSizeBytes: 1000 });
+  await writeFile(join(bench.folder, 'one'), 'one\n');
+  await bench.write('/a/f', 'first\n');
+  await bench.setUp('mkdir /a/d');
+  t.like(await bench.run('appendToFile one /a/d'), { code: 1, stderr: 'appendToFile: Cannot append to directory /a/d; already exists as a directory.\n' });
+  t.like(await bench.run('appendToFile - one /a/f', { input: 'x' }), { code: 1, stderr: 'appendToFile: stdin (-) must be the sole input argument when present\n' });
+  t.like(await bench.run('appendToFile one'), { code: 1, stderr: 'appendToFile: missing destination argument\n' });
+  t.like(await bench.run('appendToFile'), { code: 1, stderr: 'appendToFile: missing destination argument\n' });
+  t.like(await bench.run('appendToFile one none /a/f'), { code: 1, stderr: "appendToFile: `none': No such file or directory\n" });
+  t.like(await bench.run('appendToFile one . /a/f'), { code: 1, stderr: "appendToFile: `.': Is a directory\n" });
+  t.is((await bench.run('appendToFile one file:///tmp/x')).code, 1);
+  t.is((await bench.run('cat /a/f')).stdout, 'first\n');
+  t.like(await bench.run('stat %b /a/f'), { stdout: '6\n' });
+});
+
+test('an appendToFile that is cancelled leaves the file closed, with all that it had', async (t) => {
+  const bench = await CommandBench.start(t, { blockSizeBytes: 1000 });
+  await bench.write('/f', 'first\n');
+  const stop = new AbortController();
+  async function* input(): AsyncIterable<Uint8Array> {
+    yield Buffer.from('half');
+    stop.abort();
+    await new Promise(() => {});
+  }
+  const { code } = await bench.run('appendToFile - /f', { input: input(), signal: stop.signal });
+  t.is(code, 130);
+  await waitUntil(async () => !(await bench.client().stat('/f')).isUnderConstruction);
+  t.true(['first\n', 'first\nhalf'].includes((await bench.run('cat /f')).stdout));
+  t.like(await bench.run('appendToFile - /f', { input: 'more' }), { code: 0 });
 });

@@ -28,6 +28,10 @@ test('a cut inside a block is told at once, and done when the block is cut; a re
   t.like(await harness.root('fs.getFileInfo', { path: '/f' }), { lengthBytes: 1300, isUnderConstruction: true });
   t.deepEqual(await lengths(harness, '/f'), [1000, 300]);
   t.is(harness.blocks.known.size, 2);
+  // Its data nodes have more of it, which no reader is to see.
+  const located = await harness.root('fs.getBlockLocations', { path: '/f', offsetBytes: 1299, lengthBytes: 5000 });
+  t.deepEqual(located.blocks.map(({ block, isUnderConstruction }) => [block.lengthBytes, isUnderConstruction]), [[300, undefined]]);
+  t.deepEqual((await harness.root('fs.getBlockLocations', { path: '/f', offsetBytes: 1300, lengthBytes: 5000 })).blocks, []);
   const [lost] = await harness.recover();
   t.like(lost, { newLengthBytes: 300, block: { lengthBytes: 300 } });
   harness = await harness.restarted();
