@@ -19,6 +19,13 @@ import { FakeBlocks } from './fake-blocks.js';
 
 /** Stands still, except that a turn given to others (a timer of 0 ms) ends by itself. */
 export class TurnClock extends ManualClock {
+  /** How far the wall clock is off. */
+  jumpMs = 0;
+
+  override nowMs(): number {
+    return super.nowMs() + this.jumpMs;
+  }
+
   override setTimer(callback: () => void, delayMs: number): Timer {
     if (delayMs > 0) return super.setTimer(callback, delayMs);
     const immediate = setImmediate(callback);
