@@ -62,6 +62,8 @@ export class FakeCluster {
   readonly files = new Map<string, FakeFile>();
   onPacket: (packet: { sequence: number; offset: number; isLast: boolean; nodes: FakeNode[]; request: WriteRequest }) => PacketFault = () => undefined;
   onWrite: (nodes: FakeNode[], request: WriteRequest) => StatusMessage | 'silent' | undefined = () => undefined;
+  /** Why a copy for a pipeline is refused. */
+  onTransfer: (request: TransferRequest) => StatusMessage | undefined = () => undefined;
   /** Throws what a call is to fail with. */
   onCall: (call: Call) => void | Promise<void> = () => {};
   readonly clock: Clock;
@@ -362,8 +364,10 @@ export class FakeCluster {
   async #transfer(node: FakeNode, channel: BlockChannel, request: TransferRequest): Promise<void> {
     const replica = node.replicas.get(request.block.blockId);
     const target = this.#node(request.target.datanodeUuid);
+    const refusal = this.onTransfer(request);
+    if (refusal) return this.#refuse(channel, refusal);
     if (!replica || target.isDown) return this.#refuse(channel, { ok: false, error: toWireError(new ReplicaNotFoundError('cannot transfer')) });
-    target.replicas.set(request.block.blockId, { generationStamp: replica.generationStamp, bytes: Buffer.from(replica.bytes.subarray(0, request.block.lengthBytes)) });
+    target.replicas.set(request.block.blockId, { generationStamp: request.block.generationStamp, bytes: Buffer.from(replica.bytes.subarray(0, request.block.lengthBytes)) });
     await channel.write([encodeControl(frameTypes.status, { ok: true, chunkBytes: 65_536, offsetBytes: 0, replicaLengthBytes: request.block.lengthBytes })]);
   }
 
