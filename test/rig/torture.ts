@@ -106,7 +106,7 @@ export async function torture(options: TortureOptions): Promise<TortureSummary> 
   const random = seededRandom(seed);
   const startedMs = performance.now();
   const cluster = await RigCluster.create({ dataNodes, ...options });
-  const workload = new Workload(cluster, random, { writers: 2, lanesPerWriter: 3, maxFileBytes: 600_000, createShare: 0 });
+  const workload = new Workload(cluster, random, { writers: 2, lanesPerWriter: 3, maxFileBytes: 600_000, createShare: 0.2 });
   const counts: Record<string, number> = {};
   const summary = { cycles: 0, kills: 0, healthChecks: 0 };
   const scene: Scene = {
