@@ -36,7 +36,8 @@ async function whatIsWrong(cluster: RigCluster): Promise<string | undefined> {
     for (const file of cluster.filesOf(name)) {
       const [folder] = relative(cluster.storageOf(name), file).split(sep);
       const replica = parseReplicaFileName(basename(file));
-      if (folder === 'rbw' || folder === 'tmp' || folder === 'trash') return `${name} has ${file}`;
+      // What a dead writer left in rbw a data node keeps for a day, for its recovery; quarantined replicas are kept by intention.
+      if (folder === 'tmp' || folder === 'trash') return `${name} has ${file}`;
       if (folder !== 'current') continue;
       if (!replica) continue;
       if (replica.kind === 'data') data.add(replica.blockId);
