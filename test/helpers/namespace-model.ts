@@ -16,6 +16,11 @@ export type NamespaceStep =
   | { kind: 'write'; path: string; lengths: number[]; overwrite: boolean; createParents: boolean; renameTo: string | undefined }
   | { kind: 'rename'; source: string; target: string; overwrite: boolean }
   | { kind: 'delete'; path: string; recursive: boolean }
+  /** The writer dies before its first byte, unless it closes the file. */
+  | { kind: 'append'; path: string; lengthBytes: number; isClosed: boolean }
+  | { kind: 'truncate'; path: string; newLengthBytes: number }
+  | { kind: 'concat'; target: string; sources: string[] }
+  | { kind: 'recoverLease'; path: string }
   | { kind: 'setPermission'; path: string; permission: number }
   | { kind: 'setReplication'; path: string; replication: number }
   | { kind: 'reclaim' }
@@ -35,6 +40,16 @@ export class NamespaceModel {
         return this.#rename(step.source, step.target, step.overwrite);
       case 'delete':
         return this.#delete(step.path, step.recursive);
+      case 'append':
+        return this.#append(step);
+      case 'truncate':
+        return this.#truncate(step.path, step.newLengthBytes);
+      case 'concat':
+        return this.#concat(step.target, step.sources);
+      case 'recoverLease': {
+        const node = this.nodes.get(step.path);
+        return !node ? 'FileNotFoundError' : node.isDirectory ? 'IsADirectoryError' : true;
+      }
       case 'setPermission': {
         const node = this.nodes.get(step.path);
         if (!node) return 'FileNotFoundError';
@@ -74,6 +89,53 @@ export class NamespaceModel {
     this.nodes.set(path, { isDirectory: false, lengths: [...lengths], permission: 0o644, replication: 3 });
     if (renameTo === undefined || renameTo === path) return null;
     return this.#rename(path, renameTo, true);
+  }
+
+  #append({ path, lengthBytes, isClosed }: NamespaceStep & { kind: 'append' }): unknown {
+    const node = this.nodes.get(path);
+    if (!node) return 'FileNotFoundError';
+    if (node.isDirectory) return 'FileAlreadyExistsError';
+    for (let left = isClosed ? lengthBytes : 0; left > 0; ) {
+      if ((node.lengths.at(-1) ?? blockSizeBytes) === blockSizeBytes) node.lengths.push(0);
+      const taken = Math.min(left, blockSizeBytes - node.lengths.at(-1)!);
+      node.lengths[node.lengths.length - 1]! += taken;
+      left -= taken;
+    }
+    return null;
+  }
+
+  #truncate(path: string, newLengthBytes: number): unknown {
+    const node = this.nodes.get(path);
+    if (!node) return 'FileNotFoundError';
+    if (node.isDirectory) return 'IsADirectoryError';
+    if (newLengthBytes > sum(node.lengths)) return 'InvalidArgumentError';
+    let left = newLengthBytes;
+    let isAtEnd = true;
+    node.lengths = node.lengths.flatMap((length) => {
+      const kept = Math.min(left, length);
+      left -= kept;
+      if (kept > 0 && kept < length) isAtEnd = false;
+      return kept > 0 ? [kept] : [];
+    });
+    return isAtEnd;
+  }
+
+  #concat(target: string, sources: string[]): unknown {
+    const node = this.nodes.get(target);
+    if (!node) return 'FileNotFoundError';
+    if (node.isDirectory) return 'IsADirectoryError';
+    for (const path of sources) {
+      const source = this.nodes.get(path);
+      if (!source) return 'FileNotFoundError';
+      if (source.isDirectory) return 'IsADirectoryError';
+      if (parentPath(path) !== parentPath(target) || path === target || source.lengths.length === 0) return 'InvalidArgumentError';
+    }
+    if (new Set(sources).size < sources.length) return 'InvalidArgumentError';
+    for (const path of sources) {
+      node.lengths.push(...this.nodes.get(path)!.lengths);
+      this.nodes.delete(path);
+    }
+    return null;
   }
 
   #rename(source: string, target: string, overwrite: boolean): unknown {
@@ -124,8 +186,11 @@ export class NamespaceModel {
   }
 }
 
+const blockSizeBytes = 1000;
 const names = ['a', 'b', 'ü', 'a b'];
 const path = fc.array(fc.constantFrom(...names), { minLength: 0, maxLength: 4 }).map((parts) => `/${parts.join('/')}`);
+/** Near the root, so that several are there in one directory. */
+const shallow = fc.constantFrom('/a', '/b', '/ü', '/a b', '/a/b', '/none');
 const lengths = fc.oneof({ weight: 5, arbitrary: fc.array(fc.integer({ min: 1, max: 1000 }), { maxLength: 3 }) }, { weight: 1, arbitrary: fc.constant(Array.from({ length: 20 }, () => 1)) });
 
 export const namespaceSteps: fc.Arbitrary<NamespaceStep[]> = fc.array(
@@ -134,6 +199,10 @@ export const namespaceSteps: fc.Arbitrary<NamespaceStep[]> = fc.array(
     { weight: 5, arbitrary: fc.record({ kind: fc.constant('write' as const), path, lengths, overwrite: fc.boolean(), createParents: fc.boolean(), renameTo: fc.option(path, { nil: undefined }) }) },
     { weight: 5, arbitrary: fc.record({ kind: fc.constant('rename' as const), source: path, target: path, overwrite: fc.boolean() }) },
     { weight: 3, arbitrary: fc.record({ kind: fc.constant('delete' as const), path, recursive: fc.boolean() }) },
+    { weight: 3, arbitrary: fc.record({ kind: fc.constant('append' as const), path, lengthBytes: fc.integer({ min: 0, max: 2500 }), isClosed: fc.boolean() }) },
+    { weight: 3, arbitrary: fc.record({ kind: fc.constant('truncate' as const), path, newLengthBytes: fc.oneof(fc.integer({ min: 0, max: 30 }), fc.integer({ min: 0, max: 3000 })) }) },
+    { weight: 4, arbitrary: fc.record({ kind: fc.constant('concat' as const), target: shallow, sources: fc.array(shallow, { minLength: 1, maxLength: 3 }) }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant('recoverLease' as const), path }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('setPermission' as const), path, permission: fc.constantFrom(0o700, 0o1777, 0o444) }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('setReplication' as const), path, replication: fc.integer({ min: 1, max: 5 }) }) },
     { weight: 2, arbitrary: fc.constant({ kind: 'reclaim' as const }) },
@@ -155,6 +224,17 @@ export async function perform(harness: NamespaceHarness, step: NamespaceStep): P
         return await root('fs.rename', { source: step.source, target: step.target, overwrite: step.overwrite });
       case 'delete':
         return await root('fs.delete', { path: step.path, recursive: step.recursive });
+      case 'append':
+        return await append(harness, step);
+      case 'truncate': {
+        const isDone = await root('fs.truncate', { path: step.path, newLengthBytes: step.newLengthBytes });
+        await harness.recoverAll();
+        return isDone;
+      }
+      case 'concat':
+        return await root('fs.concat', { target: step.target, sources: step.sources });
+      case 'recoverLease':
+        return await root('fs.recoverLease', { path: step.path });
       case 'setPermission':
         return await root('fs.setPermission', { path: step.path, permission: step.permission });
       case 'setReplication':
@@ -169,6 +249,35 @@ export async function perform(harness: NamespaceHarness, step: NamespaceStep): P
     if (error instanceof DfsError) return error.name;
     throw error;
   }
+}
+
+async function append(harness: NamespaceHarness, { path, lengthBytes, isClosed }: NamespaceStep & { kind: 'append' }): Promise<null> {
+  const { root } = harness;
+  const { file, last } = await root('fs.append', { path });
+  const { inodeId } = file;
+  if (!isClosed) {
+    await root('fs.recoverLease', { path });
+    await harness.recoverAll();
+    return null;
+  }
+  let blockIndex = (await root('fs.getBlockLocations', { path, offsetBytes: 0, lengthBytes: 1_000_000 })).blocks.length;
+  let previous: ReturnType<typeof written> | null = last && written(last, last.block.lengthBytes);
+  let left = lengthBytes;
+  if (last && left > 0) {
+    const { generationStamp } = await root('fs.updateBlockForPipeline', { inodeId, block: last.block });
+    const renewed = { ...last, block: { ...last.block, generationStamp } };
+    await root('fs.updatePipeline', { inodeId, previous: last.block, written: written(renewed, last.block.lengthBytes) });
+    const taken = Math.min(left, blockSizeBytes - last.block.lengthBytes);
+    previous = written(renewed, last.block.lengthBytes + taken);
+    left -= taken;
+  }
+  while (left > 0) {
+    const located = await root('fs.addBlock', { inodeId, previous, blockIndex: blockIndex++, excluded: [] });
+    previous = written(located, Math.min(left, blockSizeBytes));
+    left -= previous.block.lengthBytes;
+  }
+  await root('fs.complete', { inodeId, last: previous });
+  return null;
 }
 
 async function write(harness: NamespaceHarness, step: NamespaceStep & { kind: 'write' }): Promise<null> {
