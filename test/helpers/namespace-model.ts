@@ -191,16 +191,17 @@ const names = ['a', 'b', 'ü', 'a b'];
 const path = fc.array(fc.constantFrom(...names), { minLength: 0, maxLength: 4 }).map((parts) => `/${parts.join('/')}`);
 /** Near the root, so that several are there in one directory. */
 const shallow = fc.constantFrom('/a', '/b', '/ü', '/a b', '/a/b', '/none');
+const anywhere = fc.oneof(path, shallow);
 const lengths = fc.oneof({ weight: 5, arbitrary: fc.array(fc.integer({ min: 1, max: 1000 }), { maxLength: 3 }) }, { weight: 1, arbitrary: fc.constant(Array.from({ length: 20 }, () => 1)) });
 
 export const namespaceSteps: fc.Arbitrary<NamespaceStep[]> = fc.array(
   fc.oneof(
     { weight: 4, arbitrary: fc.record({ kind: fc.constant('mkdirs' as const), path, createParents: fc.boolean() }) },
-    { weight: 5, arbitrary: fc.record({ kind: fc.constant('write' as const), path, lengths, overwrite: fc.boolean(), createParents: fc.boolean(), renameTo: fc.option(path, { nil: undefined }) }) },
+    { weight: 5, arbitrary: fc.record({ kind: fc.constant('write' as const), path: anywhere, lengths, overwrite: fc.boolean(), createParents: fc.boolean(), renameTo: fc.option(path, { nil: undefined }) }) },
     { weight: 5, arbitrary: fc.record({ kind: fc.constant('rename' as const), source: path, target: path, overwrite: fc.boolean() }) },
     { weight: 3, arbitrary: fc.record({ kind: fc.constant('delete' as const), path, recursive: fc.boolean() }) },
-    { weight: 3, arbitrary: fc.record({ kind: fc.constant('append' as const), path, lengthBytes: fc.integer({ min: 0, max: 2500 }), isClosed: fc.boolean() }) },
-    { weight: 3, arbitrary: fc.record({ kind: fc.constant('truncate' as const), path, newLengthBytes: fc.oneof(fc.integer({ min: 0, max: 30 }), fc.integer({ min: 0, max: 3000 })) }) },
+    { weight: 3, arbitrary: fc.record({ kind: fc.constant('append' as const), path: anywhere, lengthBytes: fc.integer({ min: 0, max: 2500 }), isClosed: fc.boolean() }) },
+    { weight: 3, arbitrary: fc.record({ kind: fc.constant('truncate' as const), path: anywhere, newLengthBytes: fc.oneof(fc.integer({ min: 0, max: 30 }), fc.integer({ min: 0, max: 3000 })) }) },
     { weight: 4, arbitrary: fc.record({ kind: fc.constant('concat' as const), target: shallow, sources: fc.array(shallow, { minLength: 1, maxLength: 3 }) }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('recoverLease' as const), path }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('setPermission' as const), path, permission: fc.constantFrom(0o700, 0o1777, 0o444) }) },
@@ -304,18 +305,22 @@ async function write(harness: NamespaceHarness, step: NamespaceStep & { kind: 'w
 /** Compares every path of the namespace with the model, by listing; and all records and blocks for what should not be there any more. */
 export async function differences(harness: NamespaceHarness, model: NamespaceModel): Promise<string[]> {
   const found = new Map<string, string>();
+  const wrong: string[] = [];
   const visit = async (directory: string) => {
     const { entries } = await harness.root('fs.getListing', { path: directory, limit: 10_000 });
     for (const [name, , kind, lengthBytes, replication, , , , permission] of entries) {
       const at = directory === '/' ? `/${name}` : `${directory}/${name}`;
       const { blocks } = kind === 1 ? { blocks: [] } : await harness.root('fs.getBlockLocations', { path: at, offsetBytes: 0, lengthBytes: 1_000_000 });
+      blocks.reduce((end, { block, offsetBytes }) => {
+        if (offsetBytes !== end) wrong.push(`${at}: a block at ${offsetBytes}, not ${end}`);
+        return end + block.lengthBytes;
+      }, 0);
       found.set(at, describe(kind === 1, blocks.map((block) => block.block.lengthBytes), permission, kind === 1 ? 3 : replication, lengthBytes));
       if (kind === 1) await visit(at);
     }
   };
   await visit('/');
   const expected = new Map([...model.nodes].filter(([at]) => at !== '/').map(([at, node]) => [at, describe(node.isDirectory, node.lengths, node.permission, node.replication, sum(node.lengths))]));
-  const wrong: string[] = [];
   for (const at of new Set([...found.keys(), ...expected.keys()])) if (found.get(at) !== expected.get(at)) wrong.push(`${at}: ${found.get(at)}, not ${expected.get(at)}`);
 
   await harness.reclaimAll();
