@@ -1,4 +1,4 @@
-import type { LocatedBlock } from '../protocol/block.js';
+import type { LocatedBlock, ReplicaLocation } from '../protocol/block.js';
 import { type Clock, sleep } from '../base/clock.js';
 import { BlockMissingError, FileNotFoundError } from '../protocol/errors.js';
 import type { FileStatus } from '../protocol/file-status.js';
@@ -27,8 +27,8 @@ export class FileBlocks {
   readonly #endBytes: number;
   /** Its length is what may be read: of a file that is being written, as far as that was known when it was opened. */
   readonly status: FileStatus;
-  /** The last block of a file under construction, with the length of it that may be read. */
-  #open: { blockId: number; lengthBytes: number } | undefined;
+  /** The last block of a file under construction: what may be read of it, and where. */
+  #open: { blockId: number; lengthBytes: number; locations: ReplicaLocation[] } | undefined;
   #page: readonly LocatedBlock[];
   #nextInPage = 0;
   #hasMore: boolean;
@@ -70,17 +70,17 @@ export class FileBlocks {
       if (!page.file.isUnderConstruction) {
         // Closed meanwhile.
         status.lengthBytes = page.file.lengthBytes;
-        if (last) this.#open = { blockId: last.block.blockId, lengthBytes: last.block.lengthBytes };
+        if (last) this.#open = { blockId: last.block.blockId, lengthBytes: last.block.lengthBytes, locations: last.locations };
         return;
       }
       if (!last?.isUnderConstruction) return;
       const length = await fetchVisibleLength(last, { ...parts, signal: this.#signal });
-      if (typeof length === 'number') {
-        this.#open = { blockId: last.block.blockId, lengthBytes: length };
-        status.lengthBytes = last.offsetBytes + length;
+      const { blockId } = last.block;
+      if ('lengthBytes' in length) {
+        this.#open = { blockId, ...length };
+        status.lengthBytes = last.offsetBytes + length.lengthBytes;
         return;
       }
-      const { blockId } = last.block;
       if (attempt === lengthTries)
         throw new BlockMissingError(`${this.#path} is being written, and no data node of its last block tells how long that is`, { path: this.#path, blockId, details: length.reasons });
       await sleep(parts.clock, lengthPauseMs * attempt, this.#signal);
@@ -91,7 +91,7 @@ export class FileBlocks {
   next(): LocatedBlock | undefined {
     const block = this.#page[this.#nextInPage++];
     const open = this.#open;
-    return block && block.block.blockId === open?.blockId ? { ...block, block: { ...block.block, lengthBytes: open.lengthBytes } } : block;
+    return block && block.block.blockId === open?.blockId ? { ...block, block: { ...block.block, lengthBytes: open.lengthBytes }, locations: open.locations } : block;
   }
 
   get hasMore(): boolean {

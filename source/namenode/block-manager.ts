@@ -230,6 +230,12 @@ export class BlockManager implements BlockManagement {
     const rankOf = (node: DatanodeDescriptor, isSuspect: boolean) => (node.isAlive ? 0 : 64_000) + (isSuspect ? 32_000 : 0) + 4000 * serviceRanks[node.adminState] + (node.isStale ? 2000 : 0) + distanceOf(node);
     if (written) {
       for (const { node, storageIndex } of written.replicas) if (node.isAlive || options.allReplicas) found.push({ node, storageIndex, isCorrupt: false, rank: rankOf(node, false) });
+      // After our restart whoever writes it has not told yet where: its reader asks them all.
+      if (!written.isPipelineKnown && !options.allReplicas) {
+        for (const node of datanodes.nodes) {
+          if (node.isAlive && !found.some((known) => known.node === node)) found.push({ node, storageIndex: -1, isCorrupt: false, rank: 1000 + rankOf(node, false) });
+        }
+      }
     }
     for (let index = 0; index < map.replicaCount(entry); index++) {
       const replica = map.replica(entry, index);

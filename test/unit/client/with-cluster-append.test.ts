@@ -152,3 +152,45 @@ test('a reader beside an append sees a beginning of what was written, and never 
   t.true(Buffer.concat(early).equals(bytes.subarray(0, 1000)), 'a reader that opened the file before goes on');
   t.true((await readFile(client, '/f')).equals(bytes));
 });
+
+test('the name node restarts while a file is written: readers see what was flushed, and the writer goes on (fault 2)', async (t) => {
+  const cluster = await MiniCluster.start(t, { dataNodeCount: 4, blockSizeBytes, isLmdb: true });
+  const [client, other] = [cluster.client(), cluster.client()];
+  const bytes = patternBytes(500_000);
+  const writer = await client.openWriter('/f');
+  let at = 0;
+  for (const end of [70_000, 150_000, 400_000]) {
+    await writer.write(bytes.subarray(at, end));
+    await writer.hflush();
+    at = end;
+    await cluster.restartNameNode();
+    await cluster.waitFor((health) => !health.safeMode.isOn && health.datanodes.filter((node) => node.state === 'live').length === 4);
+    t.true((await readFile(other, '/f')).equals(bytes.subarray(0, at)), `${at} bytes`);
+    const part = await readFile(other, '/f', { startBytes: at - 1000 });
+    t.true(part.equals(bytes.subarray(at - 1000, at)));
+  }
+  await writer.write(bytes.subarray(at));
+  await writer.close();
+  t.true((await readFile(other, '/f')).equals(bytes));
+  t.deepEqual(await brokenReplicas(cluster, client, '/f', { bytes, replicaCount: 3 }), []);
+});
+
+test('a pipeline breaks while a file is read: what was seen stays', async (t) => {
+  const cluster = await MiniCluster.start(t, { dataNodeCount: 4, blockSizeBytes: 4_000_000 });
+  const [client, other] = [cluster.client(), cluster.client()];
+  const bytes = patternBytes(3_000_000);
+  let progress: WriteProgress | undefined;
+  const writer = await client.openWriter('/f', { onProgress: (now) => (progress = now) });
+  let seen = 0;
+  for (let at = 0, step = 0; at < bytes.length; at += 100_000, step++) {
+    await writer.write(bytes.subarray(at, at + 100_000));
+    await writer.hflush();
+    if (step === 9 || step === 19) await cluster.node(progress!.pipeline[step === 9 ? 0 : 1]!).kill();
+    const found = await readFile(other, '/f');
+    t.true(found.length >= seen, `${found.length} after ${seen}`);
+    t.true(found.equals(bytes.subarray(0, found.length)));
+    seen = found.length;
+  }
+  await writer.close();
+  t.true((await readFile(other, '/f')).equals(bytes));
+});
