@@ -200,6 +200,8 @@ export class SimulatedDatanode {
   /** Takes orders, and does nothing. */
   ignores = new Set<DatanodeCommand['kind']>();
   readonly commands: DatanodeCommand[] = [];
+  /** What it says of copies that it makes. */
+  replications: { blockId: number; doneBytes: number; totalBytes: number }[] = [];
   readonly #cluster: BlockCluster;
   readonly #options: Partial<SimulatedDatanodeOptions>;
   #bootCount = 0;
@@ -277,7 +279,7 @@ export class SimulatedDatanode {
     this.#lastBeatMs = nowMs;
     try {
       const { commands } = await this.#service['datanode.sendHeartbeat'](
-        { datanodeUuid: this.uuid, epoch: this.epoch, storages: [this.storage()], transferCount: 0, receivedBytesPerSecond: 0, sentBytesPerSecond: 0, replications: [] },
+        { datanodeUuid: this.uuid, epoch: this.epoch, storages: [this.storage()], transferCount: 0, receivedBytesPerSecond: 0, sentBytesPerSecond: 0, replications: this.replications },
         datanodeContext,
       );
       for (const command of commands) await this.#obey(command);

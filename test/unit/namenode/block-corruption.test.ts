@@ -1,7 +1,7 @@
 import test from 'ava';
 import { BlockCluster } from '../../helpers/block-cluster.js';
 
-test('a reader meets rotten bytes: the node checks, puts the copy aside, and gets a good one in its place, with three nodes too', async (t) => {
+test('a reader meets rotten bytes: the node checks, puts the copy aside, and gets a good one in its place, with three nodes too (fault 12)', async (t) => {
   const cluster = await BlockCluster.started(3);
   const block = cluster.write();
   await cluster.run(1000);
@@ -35,7 +35,7 @@ test('a reader that is wrong changes nothing', async (t) => {
   t.is(cluster.events('replica-corrupt').length, 0);
 });
 
-test('when all copies are rotten the block is missing, and nothing is ordered to be deleted', async (t) => {
+test('when all copies are rotten the block is missing, and nothing is ordered to be deleted (fault 26)', async (t) => {
   const cluster = await BlockCluster.started(3);
   const block = cluster.write();
   await cluster.run(1000);
@@ -106,7 +106,7 @@ test('a replica of the wrong length makes room for a good one where there is no 
   for (const node of cluster.nodes) t.true(node.replicas.has(block.blockId), 'bad as it is, it is all there is');
 });
 
-test('a node that returns with an old generation: its replica is never served, and goes only once there are enough newer ones', async (t) => {
+test('a node that returns with an old generation: its replica is never served, and goes only once there are enough newer ones (fault 37)', async (t) => {
   const cluster = await BlockCluster.started(3, { strangerGraceMs: 60_000 });
   const block = cluster.begin();
   const [first, second, third] = cluster.nodes;

@@ -41,7 +41,7 @@ test('a report takes away what it lacks, except what came after it was made; and
   t.false(cluster.locations(late).includes(node!.name), 'deleted after the report was made');
 });
 
-test('slices count in their order only: an older report, a slice that came twice and one after a gap change nothing', async (t) => {
+test('slices count in their order only: an older report, a slice that came twice and one after a gap change nothing (fault 36)', async (t) => {
   const cluster = await BlockCluster.started(3);
   const [a, b] = [cluster.write(), cluster.write()];
   const [node] = cluster.nodes;
@@ -76,7 +76,7 @@ test('an unknown replica is left alone for its grace, then deleted; one whose no
   await cluster.runUntil(() => node!.replicas.size === 0, 10_000);
 });
 
-test('a file deleted while its node was away: the orphan goes after the grace', async (t) => {
+test('a file deleted while its node was away: the orphan goes after the grace (fault 38)', async (t) => {
   const cluster = await BlockCluster.started(3, { strangerGraceMs: 20_000 });
   const block = cluster.write();
   const [node] = cluster.nodes;
@@ -89,7 +89,7 @@ test('a file deleted while its node was away: the orphan goes after the grace', 
   await cluster.runUntil(() => !node!.replicas.has(block.blockId), 30_000);
 });
 
-test('an empty first report of a node that had blocks is asked for again before it is believed', async (t) => {
+test('an empty first report of a node that had blocks is asked for again before it is believed (fault 43)', async (t) => {
   const cluster = await BlockCluster.started(4);
   const blocks = Array.from({ length: 20 }, () => cluster.write());
   await cluster.run(1000);
@@ -109,7 +109,7 @@ test('an empty first report of a node that had blocks is asked for again before 
   await cluster.runUntil(() => blocks.every((block) => cluster.holders(block).length === 3));
 });
 
-test('what an older life of the node sends is refused, and a client may not speak for a node', async (t) => {
+test('what an older life of the node sends is refused, and a client may not speak for a node (fault 32)', async (t) => {
   const cluster = await BlockCluster.started(3);
   const { service } = cluster.services;
   const [node] = cluster.nodes;
@@ -139,7 +139,7 @@ test('a pipeline that went on without a node: what that node has left is deleted
   t.is(cluster.services.health().status, 'HEALTHY');
 });
 
-test('a storm of reports is refused beyond the bound, and what was taken is worked off in turns', async (t) => {
+test('a storm of reports is refused beyond the bound, and what was taken is worked off in turns (fault 44)', async (t) => {
   const clock = new ManualClock();
   const queue = new BlockReportQueue({ clock, maxWaitingBytes: 100, maxWaitingMessages: 3, replicasPerTurn: 10 });
   const done: string[] = [];

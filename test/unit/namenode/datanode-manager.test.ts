@@ -43,7 +43,7 @@ test('a new identity at an address takes the name of the old one, once that is s
   t.deepEqual(cluster.locations(block), ['dn1', 'dn2', 'dn3']);
 });
 
-test('two live processes with one identity: the second is refused and the first undisturbed', async (t) => {
+test('two live processes with one identity: the second is refused and the first undisturbed (faults 39, 40)', async (t) => {
   const cluster = await BlockCluster.started(3);
   const [node] = cluster.nodes;
   const clone = new SimulatedDatanode(cluster, { uuid: node!.uuid, port: 9999 });
@@ -72,14 +72,14 @@ test('a quick restart at the same address is taken in at once', async (t) => {
   t.is(cluster.holders(block).length, 3);
 });
 
-test('a node of another cluster is refused, and nothing is kept of it', async (t) => {
+test('a node of another cluster is refused, and nothing is kept of it (fault 41)', async (t) => {
   const cluster = await BlockCluster.started(1);
   const foreign = new SimulatedDatanode(cluster, { uuid: 'foreign', port: 9999, clusterId: 'other' });
   await t.throwsAsync(foreign.start(), { instanceOf: ClusterMismatchError, message: /belongs to cluster other, this is cluster cluster-1/ });
   t.is(cluster.services.blocks.registeredDatanodeCount(), 1);
 });
 
-test('when this process was stopped for a minute, nobody is declared dead for it', async (t) => {
+test('when this process was stopped for a minute, nobody is declared dead for it (fault 54)', async (t) => {
   const cluster = await BlockCluster.started(3);
   cluster.clock.advance(60_000);
   cluster.services.tick();
@@ -92,7 +92,7 @@ test('when this process was stopped for a minute, nobody is declared dead for it
   t.deepEqual(states(cluster), ['dn1 dead', 'dn2 live', 'dn3 live']);
 });
 
-test('a node that was stopped and goes on: stale, dead, told to register, live again, without its blocks being lost', async (t) => {
+test('a node that was stopped and goes on: stale, dead, told to register, live again, without its blocks being lost (fault 54)', async (t) => {
   const cluster = await BlockCluster.started(3);
   const block = cluster.write();
   await cluster.run(1000);
@@ -117,7 +117,7 @@ test('a node that was stopped and goes on: stale, dead, told to register, live a
   t.is(cluster.messages.filter((message) => message === 'dn1 is back: live').length, 1);
 });
 
-test('one of several storages fails: only its replicas are lost', async (t) => {
+test('one of several storages fails: only its replicas are lost (fault 25)', async (t) => {
   const cluster = await BlockCluster.started(4);
   const blocks = Array.from({ length: 10 }, () => cluster.write());
   await cluster.run(1000);

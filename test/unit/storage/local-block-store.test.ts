@@ -55,7 +55,7 @@ test('people who look at the disk find the bytes of a block under its name, and 
     await store.close();
   }));
 
-test('one process, and one part of a process, has a directory at a time', (t) =>
+test('one process, and one part of a process, has a directory at a time (fault 40)', (t) =>
   withDirectory(async (directory) => {
     const store = await open(directory);
     await t.throwsAsync(open(directory), { instanceOf: StorageLockedError });
