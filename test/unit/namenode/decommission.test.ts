@@ -48,6 +48,21 @@ test('a node is decommissioned once all its blocks are elsewhere: it serves read
   t.deepEqual(cluster.deletionsOfLastCopies, []);
 });
 
+test('while a node is being emptied, or is in maintenance, repair copies nothing to it', async (t) => {
+  for (const state of ['decommissioned', 'in-maintenance'] as const) {
+    const cluster = await BlockCluster.started(5);
+    Array.from({ length: 20 }, () => cluster.write());
+    await cluster.run(1000);
+    const [node, lost] = cluster.nodes;
+    const held = node!.replicas.size;
+    await wish(cluster, node!, state);
+    lost!.kill();
+    await cluster.runUntil(() => cluster.events('node-dead').length === 1);
+    await cluster.runUntil(() => cluster.services.health().blocks.underReplicated === 0);
+    t.is(node!.replicas.size, held, state);
+  }
+});
+
 test('with too few other nodes a decommission goes on, and says why; a new node lets it finish', async (t) => {
   const cluster = await BlockCluster.started(3);
   Array.from({ length: 5 }, () => cluster.write());

@@ -121,6 +121,17 @@ test('blocks whose replicas are all on one rack are copied to another one as soo
   t.like(cluster.services.health().blocks, { underReplicated: 0, pendingReplication: 0, pendingDeletion: 0 });
 });
 
+test('where the other rack has no room nothing is copied in vain, and the blocks stay as they are', async (t) => {
+  const cluster = await BlockCluster.started(4, { racks: racksByPort('/a', '/a', '/a', '/a', '/b') });
+  const blocks = Array.from({ length: 5 }, () => cluster.write());
+  await cluster.run(1000);
+  await cluster.addNode({ capacityBytes: 1000 });
+  await cluster.run(20_000);
+  t.is(cluster.services.health().blocks.badlyPlaced, 5);
+  t.is(cluster.nodes.flatMap((node) => node.commands).length, 0);
+  for (const block of blocks) t.is(cluster.holders(block).length, 3);
+});
+
 test('what is lacking is copied before what only stands badly', async (t) => {
   const cluster = await BlockCluster.started(3, { racks: racksByPort('/a', '/a', '/a', '/b'), maxReplicationStreams: 1, repairLimits: { copiesPerNode: 1 } });
   const [badlyPlaced, lacking] = [Array.from({ length: 6 }, () => cluster.write()), Array.from({ length: 6 }, () => cluster.write({ replication: 2 }))];
