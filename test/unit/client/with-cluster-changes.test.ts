@@ -29,6 +29,13 @@ async function firstPiece(reader: FileReader): Promise<Buffer> {
   return bytes;
 }
 
+/** A replica that is reported after its file was deleted is a stranger, and waits out a grace of a minute. */
+const reclaimLimitMs = 90_000;
+
+async function replicas(cluster: MiniCluster): Promise<number> {
+  return (await Promise.all(cluster.nodes.map((node) => node.replicaNames()))).flat().length;
+}
+
 for (const what of ['deleted', 'overwritten', 'renamed'] as const) {
   test(`a file that is ${what} while it is read: its reader finishes, or fails with an error that says so, and gets no other byte (fault 48)`, async (t) => {
     const cluster = await MiniCluster.start(t, { blockSizeBytes: 100_000 });
@@ -41,8 +48,7 @@ for (const what of ['deleted', 'overwritten', 'renamed'] as const) {
     else if (what === 'overwritten') await writeFile(client, '/f', patternBytes(3_000_000, 9), { overwrite: true });
     else await client.rename('/f', '/g');
     // The replicas go while the reader is under way.
-    const replicas = async () => (await Promise.all(cluster.nodes.map((node) => node.replicaNames()))).flat().length;
-    if (what !== 'renamed') await waitUntil(async () => (await replicas()) === (what === 'deleted' ? 0 : 90));
+    if (what !== 'renamed') await waitUntil(async () => (await replicas(cluster)) === (what === 'deleted' ? 0 : 90), reclaimLimitMs);
     const { bytes: rest, error } = await drain(reader);
     const got = Buffer.concat([begin, rest]);
     t.true(bytes.subarray(0, got.length).equals(got));
@@ -82,7 +88,7 @@ test('a file that is deleted while it is written: its writer is refused, and no 
   );
   await writer.abort();
   t.is(await client.find('/f'), null);
-  await waitUntil(async () => (await Promise.all(cluster.nodes.map((node) => node.replicaNames()))).flat().length === 0);
+  await waitUntil(async () => (await replicas(cluster)) === 0, reclaimLimitMs);
 });
 
 test('a writer whose lease is over is refused, says so, and takes nothing of what came after it (fault 45)', async (t) => {
