@@ -10,7 +10,7 @@ import type { CommandContext, OutputSink, Session } from './commands/command.js'
 import { connect, currentUser, localCluster, localFileSystem, nameNodeAddress, remoteFileSystem } from './compose.js';
 import { type Config, loadConfig } from './config.js';
 import type { FileSystem } from './filesystem/file-system.js';
-import { DfsError } from './protocol/errors.js';
+import { DfsError, InvalidArgumentError } from './protocol/errors.js';
 
 /** What every way of running commands shares: one-shot, script, shell. */
 export interface Program {
@@ -104,16 +104,19 @@ async function runLines(values: Arguments, lines: Iterable<string> | AsyncIterab
   const context = await program.createContext({ sink, signal: interrupt.signal, input });
   let code = 0;
   let number = 0;
-  for await (const line of lines) {
-    number++;
-    code = await runLine(line, context);
-    if (interrupt.signal.aborted) break;
-    if (code !== 0 && !values.k) {
-      onStop?.(number, line);
-      break;
+  try {
+    for await (const line of lines) {
+      number++;
+      code = await runLine(line, context);
+      if (interrupt.signal.aborted) break;
+      if (code !== 0 && !values.k) {
+        onStop?.(number, line);
+        break;
+      }
     }
+  } finally {
+    await program.close();
   }
-  await program.close();
   return code;
 }
 
@@ -136,7 +139,21 @@ function onInterrupt(controller: AbortController): void {
 /** Opened when the first line is asked for: readline drops lines that come before that. */
 async function* readLines(): AsyncIterable<string> {
   const { createInterface } = await import('node:readline');
-  yield* createInterface({ input: process.stdin, crlfDelay: Infinity });
+  const { TextDecoder } = await import('node:util');
+  // Each byte as a character of its own: what is no UTF-8 must be refused, not turned into another name.
+  process.stdin.setEncoding('latin1');
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  let number = 0;
+  for await (const line of createInterface({ input: process.stdin, crlfDelay: Infinity })) {
+    number++;
+    let text: string;
+    try {
+      text = decoder.decode(Buffer.from(line, 'latin1'));
+    } catch {
+      throw new InvalidArgumentError(`line ${number} of the script is not UTF-8: ${JSON.stringify(line.slice(0, 80))}`);
+    }
+    yield text;
+  }
 }
 
 async function* noInput(): AsyncIterable<Uint8Array> {}

@@ -41,7 +41,9 @@ async function up({ sink, signal, localCluster }: CommandContext, countText: str
   const cluster = await localCluster();
   const nodes = await cluster.up({ ...(countText === undefined ? {} : { count: Number(countText) }), signal, onProgress: (step) => sink.out(step) });
   for (const node of nodes) sink.record(nodeRecord(node));
-  sink.out(`${nodes.some(({ wasStarted }) => wasStarted) ? 'cluster up' : 'already up'}: ${summary(nodes)} live`);
+  // More may run than were asked for: those that were added.
+  const running = (await cluster.status()).filter(({ state }) => state === 'running');
+  sink.out(`${nodes.some(({ wasStarted }) => wasStarted) ? 'cluster up' : 'already up'}: ${summary(running)} live`);
   return 0;
 }
 

@@ -123,14 +123,16 @@ export interface OutputSink {
   /** One object a line with --json; nothing otherwise. A command calls this for each thing it also says with `out`. */
   record(record: object): void;
   readonly isJson: boolean;
+  /** Somebody watches `progress`: then it pays to find out how much there is in all. */
+  readonly isProgressShown?: boolean | undefined;
   /** Raw bytes of `cat`, with back-pressure. Not escaped. */
   write(bytes: Uint8Array): Promise<void>;
   /** A transfer (or a wait) goes on: `id` names it, `progress` is the newest state. Never on stdout. */
   progress(id: string, progress: OperationProgress): void;
   /** Hands over lines that are still gathered; the dispatcher asks for it at the end of a line. They go by themselves, too, soon after. */
   flush?(): void;
-  /** It ended: one summary line where a person watches (`✓ put my data.csv → ...`). */
-  end(id: string, outcome: OperationOutcome): void;
+  /** It ended: one summary line where a person watches (`✓ put my data.csv → ...`); without an outcome, none. */
+  end(id: string, outcome: OperationOutcome | undefined): void;
   /**
    * Only where a person watches a screen that redraws itself, and that shows cluster events by itself (the Ink shell): `show` puts lines
    * in place of those shown before, `keep` prints the last ones for good. Elsewhere a command prints each time (`watch`).
@@ -144,6 +146,9 @@ export interface OperationProgress extends TransferProgress {
   source: string;
   target: string;
   startedMs: number;
+  /** Of a tree: files done, and how many there are, as far as known. */
+  doneFiles?: number | undefined;
+  totalFiles?: number | undefined;
 }
 
 export interface OperationOutcome {
@@ -151,7 +156,8 @@ export interface OperationOutcome {
   operation: string;
   source: string;
   target: string;
-  bytes: number;
+  /** Undefined where no bytes of ours were moved. */
+  bytes: number | undefined;
   durationMs: number;
   blockCount?: number;
   replication?: number;

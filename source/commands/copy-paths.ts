@@ -14,6 +14,7 @@ import {
   subdirectoryOfItself,
 } from './command-errors.js';
 import { PathRun } from './failure.js';
+import { measureTrees } from './measure-trees.js';
 import { addressOf, childPath, type ExistingItem, expandOperand, isExisting, type PathItem, type Side } from './path-item.js';
 import { TransferReport } from './transfer-report.js';
 
@@ -109,6 +110,8 @@ export async function copyPaths(
     observer: report,
     onFailure: ({ error, side, path }) => run.fail(error, side === 'source' ? nearest(path) : { path, shown: shownPath(path, destination) }),
   });
+  if (context.sink.isProgressShown && sources.some(({ status }) => status?.type === 'directory'))
+    void measureTrees(sources, context).then((totals) => totals && report.learnTotals(totals));
   let isCancelled = false;
   try {
     for (const source of sources) {

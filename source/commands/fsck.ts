@@ -81,7 +81,7 @@ class Check {
   async report(root: ExistingItem): Promise<number> {
     const { clock, session, sink } = this.#context;
     const startedMs = clock.monotonicMs();
-    const [defaults, datanodes] = await Promise.all([this.#client.getServerDefaults(), this.#client.getDatanodes()]);
+    const [defaults, datanodes, health] = await Promise.all([this.#client.getServerDefaults(), this.#client.getDatanodes(), this.#client.getHealth()]);
     this.#minReplication = defaults.minReplication;
     this.#rackCount = new Set(datanodes.filter(({ state, adminState }) => state !== 'dead' && adminState === 'normal').map(({ rack }) => rack)).size;
     const host = this.#client.uri.replace(/^\w+:\/\//, '').replace(/:\d+$/, '');
@@ -97,6 +97,7 @@ class Check {
       rackCount: new Set(live.map(({ rack }) => rack)).size,
       replication: defaults.replication,
       isMaintenanceShown: this.#flags.has('maintenance'),
+      queuedBlocks: Math.max(0, health.repair.totalBlocks - health.repair.doneBlocks),
     });
     for (const line of summary) sink.out(line);
     sink.out(`FSCK ended at ${reportTime(clock.nowMs())} in ${Math.round(clock.monotonicMs() - startedMs)} milliseconds`);
@@ -239,7 +240,11 @@ function underReplicated(check: BlockCheck, replication: number, isMaintenanceSh
   return `Under replicated ${blockName(check)}. Target Replicas is ${replication} but ${found}.${maintenance}`;
 }
 
-function summaryLines(totals: FsckTotals, status: FsckStatus, cluster: { nodeCount: number; rackCount: number; replication: number; isMaintenanceShown: boolean }): string[] {
+function summaryLines(
+  totals: FsckTotals,
+  status: FsckStatus,
+  cluster: { nodeCount: number; rackCount: number; replication: number; isMaintenanceShown: boolean; queuedBlocks: number },
+): string[] {
   const { blocks } = totals;
   const share = (count: number, whole = blocks) => (whole > 0 ? `${count} (${javaFloat((count * 100) / whole)} %)` : `${count}`);
   return [
@@ -264,7 +269,8 @@ function summaryLines(totals: FsckTotals, status: FsckStatus, cluster: { nodeCou
     ` Missing blocks:\t\t${totals.missing}`,
     ` Corrupt blocks:\t\t${totals.corrupt}`,
     ` Missing replicas:\t\t${share(totals.missingReplicas, totals.expectedReplicas)}`,
-    ' Blocks queued for replication:\t0',
+    // The name node counts its queue as a whole: of this tree, no more than lacks copies or has them in the wrong places.
+    ` Blocks queued for replication:\t${Math.min(totals.underReplicated + totals.badlyPlaced, cluster.queuedBlocks)}`,
     ...(totals.decommissioned > 0 ? [` DecommissionedReplicas:\t${totals.decommissioned}`] : []),
     ...(totals.decommissioning > 0 ? [` DecommissioningReplicas:\t${totals.decommissioning}`] : []),
     ...(cluster.isMaintenanceShown && totals.enteringMaintenance > 0 ? [` EnteringMaintenanceReplicas:\t${totals.enteringMaintenance}`] : []),

@@ -12,6 +12,7 @@ export function createJsonSink(options: TextSinkOptions): TextSink {
 export function asJson(sink: OutputSink): OutputSink {
   return {
     isJson: true,
+    isProgressShown: sink.isProgressShown,
     out() {},
     err: (line) => sink.err(line),
     record: (record) => sink.out(toJsonLine(record)),

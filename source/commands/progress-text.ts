@@ -3,11 +3,12 @@ import type { OperationOutcome, OperationProgress } from './command.js';
 
 /** `put a.txt → /a  59%  612 MiB / 1.0 GiB  84.2 MiB/s  eta 0:05`: one line of a transfer that goes on. */
 export function progressLine(progress: OperationProgress, nowMs: number): string {
-  const { operation, source, target, doneBytes, totalBytes, durableReplicaBytes, replication, startedMs } = progress;
+  const { operation, source, target, doneBytes, totalBytes, durableReplicaBytes, replication, startedMs, doneFiles, totalFiles } = progress;
   const seconds = Math.max(0.001, (nowMs - startedMs) / 1000);
   const parts = [`${operation} ${names(source, target)}`];
   if (totalBytes) parts.push(`${Math.floor((doneBytes * 100) / totalBytes)}%`, `${formatBytes(doneBytes)} / ${formatBytes(totalBytes)}`);
   else parts.push(formatBytes(doneBytes));
+  if (doneFiles !== undefined) parts.push(`${doneFiles}${totalFiles === undefined ? '' : ` / ${totalFiles}`} files`);
   if (doneBytes > 0 && seconds >= 0.1) parts.push(`${formatBytes(doneBytes / seconds)}/s`);
   if (durableReplicaBytes !== undefined && replication && totalBytes)
     parts.push(`durable ${Math.floor((durableReplicaBytes * 100) / (totalBytes * replication))}%`);
@@ -20,8 +21,8 @@ export function progressLine(progress: OperationProgress, nowMs: number): string
 export function summaryLines(outcome: OperationOutcome): string[] {
   const { result, operation, source, target, bytes, durationMs, blockCount, replication, notes } = outcome;
   const seconds = durationMs / 1000;
-  const figures = [formatBytes(bytes), `${seconds.toFixed(1)} s`];
-  if (result === 'done' && bytes > 0 && durationMs >= 10) figures.push(`${formatBytes(bytes / seconds)}/s`);
+  const figures = [...(bytes === undefined ? [] : [formatBytes(bytes)]), `${seconds.toFixed(1)} s`];
+  if (result === 'done' && bytes && bytes > 0 && durationMs >= 10) figures.push(`${formatBytes(bytes / seconds)}/s`);
   if (blockCount) figures.push(`${blockCount} ${blockCount === 1 ? 'block' : 'blocks'}${replication ? ` ×${replication}` : ''}`);
   const sign = { done: '✓', failed: '✗', cancelled: '-' }[result];
   const words = result === 'done' ? operation : `${operation} ${result}`;

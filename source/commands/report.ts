@@ -117,7 +117,7 @@ function datanodeLines(datanode: DatanodeReport): string[] {
     `DFS Used%: ${percent(usedBytes, capacityBytes)}`,
     `DFS Remaining%: ${percent(remainingBytes, capacityBytes)}`,
     `Xceivers: ${transferCount}`,
-    `Last contact: ${reportTime(lastHeartbeatTimeMs)}`,
+    `Last contact: ${lastHeartbeatTimeMs === 0 ? 'Never' : reportTime(lastHeartbeatTimeMs)}`,
     `Last Block Report: ${lastBlockReportTimeMs === 0 ? 'Never' : reportTime(lastBlockReportTimeMs)}`,
     `Num of Blocks: ${blockCount}`,
     ...(failedVolumes.length > 0 ? [`Failed Volumes (${failedVolumes.length}):`, ...failedVolumes.map(({ directory, reason }) => `\t${escapeControls(directory)}: ${escapeControls(reason)}`)] : []),

@@ -54,6 +54,10 @@ class LineSink implements TextSink {
     this.#clock = clock;
   }
 
+  get isProgressShown(): boolean {
+    return this.#isProgressWanted || (this.#stderr.isTTY ?? false);
+  }
+
   out(line: string): void {
     this.#gathered.push(line, '\n');
     this.#length += line.length + 1;
@@ -93,13 +97,13 @@ class LineSink implements TextSink {
     else if (this.#isProgressWanted) this.#sayTenths(id, progress);
   }
 
-  end(id: string, outcome: OperationOutcome): void {
+  end(id: string, outcome: OperationOutcome | undefined): void {
     this.#tenths.delete(id);
     if (!this.#stderr.isTTY && !this.#isProgressWanted) return;
     this.flush();
     this.#clearProgress();
     this.#drawnMs = -Infinity;
-    for (const line of summaryLines(outcome)) this.#stderr.write(`${line}\n`);
+    for (const line of outcome ? summaryLines(outcome) : []) this.#stderr.write(`${line}\n`);
   }
 
   flush(): void {

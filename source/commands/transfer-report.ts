@@ -20,14 +20,17 @@ export class TransferReport implements CopyObserver {
   readonly #operation: string;
   readonly #source: string;
   readonly #target: string;
-  /** Undefined where directories are among the sources: what is in them is not known in advance. */
-  readonly #totalBytes: number | undefined;
+  /** Undefined as long as nobody knows what is in the directories among the sources. */
+  #totalBytes: number | undefined;
+  #totalFiles: number | undefined;
   /** The target keeps replicas: there is something to count. */
   readonly #isReplicated: boolean;
   readonly #startedMs: number;
   readonly #active = new Map<object, TransferProgress>();
   readonly #notes = new Map<string, string>();
   #doneBytes = 0;
+  /** Of files that were not finished. */
+  #brokenBytes = 0;
   #doneReplicaBytes = 0;
   #blockCount = 0;
   #replication = 0;
@@ -50,6 +53,12 @@ export class TransferReport implements CopyObserver {
     this.#startedMs = context.clock.monotonicMs();
   }
 
+  /** What there is in all, once it has been found out. */
+  learnTotals(totals: { bytes: number; files: number }): void {
+    this.#totalBytes = totals.bytes;
+    this.#totalFiles = totals.files;
+  }
+
   begin(file: { source: string; target: string; lengthBytes: number }): ReturnType<CopyObserver['begin']> {
     this.#hasBegun = true;
     const key = {};
@@ -62,9 +71,13 @@ export class TransferReport implements CopyObserver {
         this.#show();
       },
       end: (result) => {
+        const { doneBytes } = this.#active.get(key)!;
         this.#active.delete(key);
         if (result) this.#finished(file, result);
-        else this.#failedCount++;
+        else {
+          this.#brokenBytes += doneBytes;
+          this.#failedCount++;
+        }
       },
     };
   }
@@ -82,7 +95,7 @@ export class TransferReport implements CopyObserver {
       operation: this.#operation,
       source: this.#source,
       target: this.#target,
-      bytes: this.#doneBytes,
+      bytes: this.#doneBytes + (outcome.isCancelled ? this.#brokenBytes : 0),
       durationMs: this.#context.clock.monotonicMs() - this.#startedMs,
       ...(this.#blockCount > 0 && this.#replication > 0 && { blockCount: this.#blockCount, replication: this.#replication }),
       notes,
@@ -113,7 +126,7 @@ export class TransferReport implements CopyObserver {
   #show(): void {
     const active = [...this.#active.values()];
     // One file alone is shown with its blocks and nodes.
-    const only = active.length === 1 && this.#fileCount === 0 && this.#failedCount === 0 ? active[0]! : undefined;
+    const only = active.length === 1 && (this.#totalFiles ?? 1) === 1 && this.#fileCount === 0 && this.#failedCount === 0 ? active[0]! : undefined;
     const progress: OperationProgress = {
       ...only,
       operation: this.#operation,
@@ -123,6 +136,7 @@ export class TransferReport implements CopyObserver {
       doneBytes: this.#doneBytes + sum(active, ({ doneBytes }) => doneBytes),
       totalBytes: this.#totalBytes,
     };
+    if (!only && (this.#totalFiles ?? this.#fileCount + active.length) > 1) Object.assign(progress, { doneFiles: this.#fileCount, totalFiles: this.#totalFiles });
     const replication = Math.max(this.#replication, ...active.map((file) => file.replication ?? 0));
     if (replication > 0) {
       progress.replication = replication;

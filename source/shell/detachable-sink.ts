@@ -17,6 +17,10 @@ export class DetachableSink implements OutputSink {
     return this.#sink.isJson;
   }
 
+  get isProgressShown(): boolean | undefined {
+    return this.#sink.isProgressShown;
+  }
+
   get screen(): OutputSink['screen'] {
     return this.#sink.screen;
   }

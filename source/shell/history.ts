@@ -80,7 +80,7 @@ export class History {
         this.#rest = lines.pop()!;
         for (const line of lines) {
           // The header, and a first line that the limit cut, have no time before them.
-          const match = /^\d+ (.+)$/.exec(line);
+          const match = /^\d+ (.+)$/s.exec(line);
           if (match) added.push(unescapeEntry(match[1]!));
         }
       }

@@ -10,6 +10,7 @@ import { segment, type StyleName } from './styled-line.js';
 /** The sink of the live shell: lines go above the live region, progress into it, and one summary line a transfer stays. */
 export class InkSink implements OutputSink {
   readonly isJson = false;
+  readonly isProgressShown = true;
   readonly #scrollback: Scrollback;
   readonly #store: ShellStore;
   readonly #clock: Clock;
@@ -44,8 +45,9 @@ export class InkSink implements OutputSink {
   }
 
   /** The text is the one-shot sink's; only colours, and glyphs that the terminal can show, are ours. */
-  end(id: string, outcome: OperationOutcome): void {
+  end(id: string, outcome: OperationOutcome | undefined): void {
     this.#store.dispatch({ type: 'transfer-ended', id });
+    if (!outcome) return;
     const [summary = '', ...notes] = summaryLines(outcome).map((line) => this.#glyphs.inText(line));
     const signLength = summary.indexOf(' ');
     this.#scrollback.line(this.#paint([segment(summary.slice(0, signLength), resultStyles[outcome.result]), segment(summary.slice(signLength))]));

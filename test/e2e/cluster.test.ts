@@ -72,6 +72,9 @@ test('nodes are killed, started, added, and all of them stopped; what was stored
   t.regex((await cluster.exec('logs dn4 -n 2')).stdout, /registered as dn4/);
   t.regex((await cluster.exec('logs dn9')).stderr, /^logs: there is no node "dn9"; there are nn, dn1, dn2, dn3, dn4\n$/);
 
+  // Fewer are asked for than run: what runs is told.
+  t.regex((await cluster.exec('cluster up 2')).stdout, /^already up: name node [^\n]*, 4 data nodes live\n$/);
+
   // The name node too, without a farewell: what was acknowledged is there when it is back.
   t.is((await cluster.exec('node kill nn')).code, 0);
   const restart = await cluster.exec('cluster up');

@@ -84,6 +84,16 @@ test('a script on stdin runs line by line with comments, and says where it stopp
   t.is((await cluster.exec('test -e /never')).code, 1);
 });
 
+test('a script with bytes that are no UTF-8 stops at their line, and no name is made up from them', async (t) => {
+  const cluster = await RealCluster.create();
+  t.teardown(() => cluster.destroy());
+  const script = Buffer.concat([Buffer.from('mkdir /größe /\u2028line\nmkdir /a'), Buffer.from([0xff]), Buffer.from('b\nmkdir /never\n')]);
+  const answer = spawnSync(process.execPath, [program, '--config', cluster.configFile, '--name-node', cluster.config.nameNode], { input: script, encoding: 'utf8' });
+  t.is(answer.status, 255);
+  t.is(answer.stderr, 'dfsh: line 2 of the script is not UTF-8: "mkdir /a\u00ffb"\n'.replace('\\u00ff', 'ÿ'));
+  t.is((await cluster.exec('ls -C /')).stdout, '/\\u2028line\n/größe\n');
+});
+
 test('an address that others can reach is refused with the reason, by each way in', async (t) => {
   const cluster = await RealCluster.create({ isStarted: false });
   t.teardown(() => cluster.destroy());

@@ -3,6 +3,7 @@ import type { OperationOutcome, OperationProgress, OutputSink } from '../../sour
 /** Keeps what a command says, in order. */
 export class RecorderSink implements OutputSink {
   readonly isJson: boolean;
+  isProgressShown = false;
   readonly stdout: Buffer[] = [];
   readonly errors: string[] = [];
   readonly notices: string[] = [];
@@ -38,8 +39,8 @@ export class RecorderSink implements OutputSink {
     this.progressed.push({ id, progress });
   }
 
-  end(id: string, outcome: OperationOutcome): void {
-    this.ended.push({ id, outcome });
+  end(id: string, outcome: OperationOutcome | undefined): void {
+    if (outcome) this.ended.push({ id, outcome });
   }
 
   /** All of stdout, lines and bytes, in the order of the calls. */

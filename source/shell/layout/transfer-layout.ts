@@ -31,6 +31,7 @@ function titleLine({ progress }: Transfer, columns: number, glyphs: Glyphs): Sty
     const number = progress.blockCount === undefined ? progress.blockIndex + 1 : Math.min(progress.blockIndex + 1, progress.blockCount);
     place.push(progress.blockCount === undefined ? `block ${number}` : `block ${number}/${progress.blockCount}`);
   }
+  if (progress.doneFiles !== undefined) place.push(progress.totalFiles === undefined ? `${progress.doneFiles} files` : `file ${Math.min(progress.doneFiles + 1, progress.totalFiles)}/${progress.totalFiles}`);
   if (progress.nodes && progress.nodes.length > 0) place.push(progress.nodes.join(` ${glyphs.arrow} `));
   const right = place.join(` ${glyphs.separator} `);
   const operation = `${progress.operation.toUpperCase()} `;

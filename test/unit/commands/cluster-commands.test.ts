@@ -154,6 +154,27 @@ test('report begins with the cluster, then its data nodes', async (t) => {
   );
 });
 
+test('a data node that was never heard of since the start has no time of contact', async (t) => {
+  const silent = withMethod('getHealth', (client) => async () => {
+    const health = await client.getHealth();
+    return { ...health, datanodes: health.datanodes.map((node) => ({ ...node, state: 'dead' as const, lastHeartbeatTimeMs: 0, lastBlockReportTimeMs: 0 })) };
+  });
+  const { stdout } = await bench.run('report -dead', { client: silent });
+  t.is(stdout.match(/^Last contact: Never$/gm)?.length, 3);
+  t.false(stdout.includes('1970'));
+});
+
+test('fsck tells how many blocks of the tree wait for the name node to copy them', async (t) => {
+  await bench.setUp('mkdir /queue');
+  await bench.write('/queue/f', 'x'.repeat(100_000));
+  const thin = withMethod('blocks', (client) => async function* (path, options) {
+    for await (const block of client.blocks(path, options)) yield { ...block, locations: block.locations.slice(0, 1) };
+  });
+  const busy = withMethod('getHealth', (client) => async () => ({ ...(await client.getHealth()), repair: { doneBlocks: 3, totalBlocks: 10, bytesPerSecond: 0, transfers: [] } }));
+  t.regex((await bench.run('fsck /queue', { client: (client) => busy(thin(client)) })).stdout, /^ Blocks queued for replication:\t2$/m);
+  t.regex((await bench.run('fsck /queue', { client: busy })).stdout, /^ Blocks queued for replication:\t0$/m);
+});
+
 test('du, df and count agree on what there is', async (t) => {
   await bench.write('/space/f', '0123456789');
   await bench.write('/space/s/k', 'k'.repeat(6000));
@@ -172,6 +193,7 @@ test('setrep -w waits until every block has its copies', async (t) => {
   t.is(down.code, 0);
   t.regex(down.stdout, /^Replication 1 set: \/rep\/f\nWaiting for \/rep\/f \.\.\.\nWARNING: the waiting time may be long for DECREASING the number of replications\.\n\.* done\n$/);
   const up = await bench.run('setrep -w 3 /rep/f');
+  t.deepEqual(up.sink.ended, [], 'its last line says that it is done');
   t.regex(up.stdout, /^Replication 3 set: \/rep\/f\nWaiting for \/rep\/f \.\.\.\.* done\n$/);
   const copies: number[] = [];
   for await (const { locations } of bench.client().blocks('/rep/f')) copies.push(locations.length);

@@ -110,11 +110,14 @@ each('a put that is interrupted leaves nothing under the name, nor beside it', a
   const abort = new AbortController();
   async function* endless(): AsyncIterable<Uint8Array> {
     for (let i = 0; ; i++) {
-      if (i === 20) abort.abort();
+      if (i === 300) abort.abort();
       yield Buffer.alloc(10_000, 'x');
     }
   }
-  t.deepEqual((await run('put - /@/f', { input: endless(), signal: abort.signal })).code, 130);
+  const { code, sink } = await run('put - /@/f', { input: endless(), signal: abort.signal });
+  t.is(code, 130);
+  t.is(sink.ended[0]!.outcome.result, 'cancelled');
+  t.true(sink.ended[0]!.outcome.bytes! > 0, 'what had been sent is told');
   t.is((await run('ls /@')).stdout, '');
 });
 
@@ -153,6 +156,22 @@ each('progress and a summary tell real figures of a put', async (run, t, name) =
   t.is(sink.ended.length, 1);
   t.like(sink.ended[0]!.outcome, { result: 'done', bytes: 200_000, blockCount: 4, replication: 3, notes: [] });
   t.true(sink.progressed.some(({ progress }) => (progress.durableReplicaBytes ?? 0) > 0));
+});
+
+each('a tree has a whole, once somebody watches: its bytes and its files', async (run, t, name) => {
+  await mkdir(local(name, 'tree/sub'), { recursive: true });
+  for (let index = 0; index < 40; index++) await writeFile(local(name, `tree/${index % 2 ? 'sub/' : ''}${index}`), Buffer.alloc(10_000, index));
+  const watched = () => Object.assign(new RecorderSink(), { isProgressShown: true });
+  for (const line of ['put -t 1 @/tree /@', 'get -t 1 /@/tree @/back', 'cp -t 1 /@/tree /@/copy']) {
+    const { code, sink } = await run(line, { sink: watched() });
+    t.is(code, 0);
+    const known = sink.progressed.filter(({ progress }) => progress.totalBytes !== undefined);
+    t.true(known.length > 5, `${line}: the whole is known while the copy goes on`);
+    t.true(known.every(({ progress }) => progress.totalBytes === 400_000 && progress.totalFiles === 40));
+    t.like(sink.progressed.at(-1)!.progress, { doneBytes: 400_000, doneFiles: 40 });
+  }
+  const { sink } = await run('put @/tree /@/unwatched');
+  t.true(sink.progressed.every(({ progress }) => progress.totalBytes === undefined), 'where nobody watches, nothing is counted');
 });
 
 each('cp copies, keeps what -p asks for, and refuses what makes no sense', async (run, t) => {

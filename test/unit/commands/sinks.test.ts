@@ -85,6 +85,18 @@ test('on a terminal one line is redrawn, at most ten times a second, no wider th
   t.is(stdout.text, 'a line\n');
 });
 
+test('a tree is told with its files, and what ended with a line of its own gets no second one', (t) => {
+  const stderr = new Stream();
+  const sink = createTextSink({ stdout: new Stream(), stderr, isProgressWanted: true, clock: new ManualClock() });
+  t.true(sink.isProgressShown);
+  sink.progress('1', { ...progress(500), doneFiles: 12, totalFiles: 340 });
+  t.is(stderr.text, 'put a.txt → /a  50%  500 B / 1000 B  12 / 340 files\n');
+  sink.end('1', undefined);
+  t.is(stderr.text.split('\n').length, 2);
+  sink.end('2', { ...outcome, result: 'cancelled', bytes: undefined });
+  t.is(stderr.text.split('\n')[1], '- put cancelled a.txt → /a   2.0 s  1 block ×3');
+});
+
 test('names are escaped in progress and in summaries (fault 64)', (t) => {
   const stderr = new Stream(true);
   const sink = createTextSink({ stdout: new Stream(), stderr, clock: new ManualClock() });

@@ -34,7 +34,7 @@ test('any line comes back as it was typed', (t) => {
       const entries = new History(file).entries();
       return isKept ? entries.length === 1 && entries[0] === line : entries.length === 0;
     }),
-    { numRuns: 100 },
+    { numRuns: 100, examples: [['ls\u2028 /a'], ['ls\u2029/a\u0085']] },
   );
   t.pass();
 });

@@ -68,6 +68,17 @@ test('a put looks as drawn in screen (b)', (t) => {
   t.is(layoutFrame(state, unicodeGlyphs, plain).cursor, undefined);
 });
 
+test('a tree of files has the same bars, over all of its bytes, and says which file it is at', (t) => {
+  const tree = { source: 'site', target: '/site', blockIndex: undefined, blockCount: undefined, durableReplicaCounts: undefined, nodes: undefined };
+  t.deepEqual(rows(stateAfter([healthy, ...putting({ ...tree, doneFiles: 12, totalFiles: 340 })])).slice(0, 3), [
+    'PUT site → /site                                                                         file 13/340',
+    ' sent  ████████████████▋░░░░░░░░░░░ 60%   612 MiB / 1.0 GiB   84.2 MiB/s   eta 0:05',
+    ' repl  ████████████▉░░░░░░░░░░░░░░░ 46%',
+  ]);
+  const unknown = rows(stateAfter([healthy, ...putting({ ...tree, totalBytes: undefined, doneFiles: 12 })]));
+  t.true(unknown[0]!.endsWith(' 12 files'));
+});
+
 test('a transfer of unknown length has figures instead of bars', (t) => {
   const state = stateAfter([healthy, ...putting({ source: '-', totalBytes: undefined, blockIndex: undefined, blockCount: undefined, durableReplicaCounts: undefined, nodes: undefined })]);
   t.deepEqual(rows(state).slice(0, 3), ['PUT - → /user/me/events.csv', ' sent  612 MiB   84.2 MiB/s', ' repl  1.4 GiB durable of 1.8 GiB sent']);
