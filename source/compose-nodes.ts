@@ -9,7 +9,7 @@ import type { Config } from './config.js';
 import { DataNode } from './datanode/data-node.js';
 import { NameNode } from './namenode/name-node.js';
 import { ConfiguredRacks, ScriptedRacks } from './namenode/rack-mapping.js';
-import { clientProtocol } from './protocol/client-protocol.js';
+import { type ClientProtocol, clientProtocol } from './protocol/client-protocol.js';
 import { type DatanodeProtocol, datanodeProtocol, type DatanodeServiceProtocol, datanodeServiceProtocol } from './protocol/datanode-protocol.js';
 import type { Identity } from './protocol/hello.js';
 import { runProgram } from './run-program.js';
@@ -120,7 +120,7 @@ export async function startDataNode(options: NodeOptions & { port: number }): Pr
     });
     closing.add(() => store.close());
     const identity: Identity = { clusterId: store.clusterId, role: 'datanode', user: currentUser(), clientId: systemRandom.id() };
-    const caller = createRpcCaller<DatanodeProtocol>({ address: nameNodeAddress(options.nameNode), identity, clock: systemClock });
+    const caller = createRpcCaller<DatanodeProtocol & ClientProtocol>({ address: nameNodeAddress(options.nameNode), identity, clock: systemClock });
     closing.add(async () => caller.close());
     const connector = createBlockChannelConnector({ identity, clock: systemClock });
     closing.add(async () => connector.close());
@@ -129,6 +129,7 @@ export async function startDataNode(options: NodeOptions & { port: number }): Pr
       nameNode: caller,
       connector,
       openPeer: (address) => createRpcCaller<DatanodeServiceProtocol>({ address, identity, clock: systemClock }),
+      fetchPeerAddresses: async () => (await caller.call('cluster.getDatanodes', {})).map((node) => node.address),
       clock: systemClock,
       random: systemRandom,
       logger,

@@ -136,7 +136,10 @@ export class BlockReceiver {
     if (stage === 'recover') return store.recover({ ...block, previousGenerationStamp, keepBytes, isDurable });
     try {
       // Which disk is this node's own affair, as in HDFS: it knows its room and its failures at this moment; the name node hears where it is.
-      return await store.create({ ...block, storageId: '', chunkBytes, isDurable, isTemporary: stage === 'transfer' && isFinal, isCopy: stage === 'transfer' });
+      const writer = await store.create({ ...block, storageId: '', chunkBytes, isDurable, isTemporary: stage === 'transfer' && isFinal, isCopy: stage === 'transfer' });
+      if (stage !== 'create' || !this.#node.deletions.covers(block)) return writer;
+      await writer.close({ isDiscarded: true });
+      throw new StaleGenerationError(`${blockName(block)} was deleted before its first byte came`, { blockId: block.blockId });
     } catch (error) {
       // A copy of what is here already: the name node did not know, and is told.
       const existing = store.getReplica(block.blockId);
@@ -150,7 +153,8 @@ export class BlockReceiver {
     const [next, ...rest] = this.#request.downstream;
     if (!next) return undefined;
     const body: WriteRequest = { ...this.#request, storageId: next.storageId, downstream: rest };
-    const { connector, clock } = this.#node;
+    const { connector, clock, peers } = this.#node;
+    await peers.check(next);
     const { channel } = await openOperation(
       connector,
       next.address,

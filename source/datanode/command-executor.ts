@@ -129,6 +129,7 @@ export class CommandExecutor {
 
   #queueDeletions(blocks: readonly Block[]): void {
     if (this.#deletions.length + blocks.length > maxQueuedDeletions || this.#closed.signal.aborted) return;
+    for (const block of blocks) this.#node.deletions.note(block);
     this.#deletions.push(...blocks);
     this.#deleting ??= this.#delete().finally(() => (this.#deleting = undefined));
   }

@@ -23,7 +23,9 @@ import { NameNodeLink } from './name-node-link.js';
 import { NodeCounters, RateMeter } from './node-counters.js';
 import type { NodeContext } from './node-context.js';
 import { PacketBudget } from './packet-budget.js';
+import { OrderedDeletions } from './ordered-deletions.js';
 import { PacketBuffers } from './packet-buffers.js';
+import { PeerAddresses } from './peer-addresses.js';
 import { ReplicaCheck } from './replica-check.js';
 import { readReplicaChecksum } from './replica-checksum.js';
 import { TransferServer } from './transfer-server.js';
@@ -75,6 +77,8 @@ export interface DataNodeOptions {
   connector: BlockChannelConnector;
   /** A connection to another data node's service: the node closes it. */
   openPeer: (address: string) => RpcCaller<DatanodeServiceProtocol>;
+  /** The addresses of all data nodes of the cluster; without it, a client may make this node dial any address. */
+  fetchPeerAddresses?: (() => Promise<string[]>) | undefined;
   clock: Clock;
   random: Random;
   logger: Logger;
@@ -156,6 +160,8 @@ export class DataNode {
       hopTimeoutMs: this.#settings.hopTimeoutMs,
       diskTimeoutMs: this.#settings.diskTimeoutMs,
       signOfLifeMs: this.#settings.signOfLifeMs,
+      peers: new PeerAddresses(options.fetchPeerAddresses),
+      deletions: new OrderedDeletions(),
       onReceived: (block, storageId) => outbox.add({ kind: 'received', storageId, block }),
       // What is being written is checked by the recovery that ends it, if its writer does not.
       onSuspect: (block) => {

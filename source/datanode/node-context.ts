@@ -4,8 +4,10 @@ import type { Block } from '../protocol/block.js';
 import type { BlockChannelConnector } from '../protocol/block-stream.js';
 import type { BlockStore } from '../storage/block-store.js';
 import type { NodeCounters } from './node-counters.js';
+import type { OrderedDeletions } from './ordered-deletions.js';
 import type { PacketBudget } from './packet-budget.js';
 import type { PacketBuffers } from './packet-buffers.js';
+import type { PeerAddresses } from './peer-addresses.js';
 
 /** What all block operations of a data node share. */
 export interface NodeContext {
@@ -23,6 +25,9 @@ export interface NodeContext {
   readonly diskTimeoutMs: number;
   /** How often somebody who waits for the end of something long hears that it goes on. */
   readonly signOfLifeMs: number;
+  /** Whom it may dial for a client. */
+  readonly peers: PeerAddresses;
+  readonly deletions: OrderedDeletions;
   /** A replica was finalized here. */
   onReceived(block: Block, storageId: string): void;
   /** Something speaks against a replica: it is to be checked, and put aside if it is rotten. */

@@ -40,6 +40,7 @@ export class TransferServer {
       () => {},
     );
     try {
+      await this.#node.peers.check(target);
       await copyReplica(this.#node, { block, token, targets: [target], isFinal: false, signal: this.#abort.signal });
       answer = acceptance({ chunkBytes: 0, offsetBytes: 0, replicaLengthBytes: block.lengthBytes });
     } catch (error) {

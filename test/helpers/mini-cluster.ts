@@ -292,9 +292,9 @@ export class MiniDataNode {
     const logger = this.#logger;
     const store = await LocalBlockStore.open({ disk: faultyDisk(nodeDisk, this.faults), directories: this.directories, clock, random: systemRandom, logger });
     const identity: Identity = { clusterId: store.clusterId, role: 'datanode', user: superuser, clientId: store.datanodeUuid };
-    const nameNode = createRpcCaller<typeof datanodeProtocol>({ address: this.#nameNodeAddress(), identity, clock });
+    const nameNode = createRpcCaller<typeof datanodeProtocol & typeof clientProtocol>({ address: this.#nameNodeAddress(), identity, clock });
     const connector = createBlockChannelConnector({ identity, clock });
-    const node = await DataNode.open({ store, nameNode, connector, openPeer: (address) => createRpcCaller({ address, identity, clock }), clock, random: systemRandom, logger, identity, host, port: this.#port, options: this.#options.settings ?? {} });
+    const node = await DataNode.open({ store, nameNode, connector, openPeer: (address) => createRpcCaller({ address, identity, clock }), fetchPeerAddresses: async () => (await nameNode.call('cluster.getDatanodes', {})).map((peer) => peer.address), clock, random: systemRandom, logger, identity, host, port: this.#port, options: this.#options.settings ?? {} });
     const listener = await listen({
       host,
       port: this.#port,
