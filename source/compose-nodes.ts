@@ -43,6 +43,7 @@ export async function startNameNode(options: NodeOptions & { isFormatWanted: boo
       clock: systemClock,
       random: systemRandom,
       logger,
+      damage: store.damage,
       storeRefusal: () => store.refusal(),
       saveImage: () => saveNameSpace(config.dataDirectory, store),
       options: {

@@ -393,10 +393,10 @@ class ProcessCluster implements LocalCluster {
   }
 }
 
-/** Sees whether a name node in safe mode may still leave it by itself: not when all nodes have reported, and no block is found any more. */
+/** Sees whether a name node in safe mode may still leave it by itself: not when all nodes have reported, and its reason does not move, with blocks or seconds, any more. */
 class Settling {
   readonly #clock: Clock;
-  #reportedBlocks = -1;
+  #reason = '';
   #sinceMs = 0;
   isSettled = false;
 
@@ -407,8 +407,8 @@ class Settling {
   observe({ safeMode, datanodes }: ClusterHealth): boolean {
     const nowMs = this.#clock.monotonicMs();
     const isReported = datanodes.every((node) => node.state === 'dead' || node.lastBlockReportTimeMs > 0);
-    if (!isReported || safeMode.reportedBlocks !== this.#reportedBlocks) {
-      this.#reportedBlocks = isReported ? safeMode.reportedBlocks : -1;
+    if (!isReported || safeMode.reason !== this.#reason) {
+      this.#reason = safeMode.reason;
       this.#sinceMs = nowMs;
     }
     return (this.isSettled = isReported && nowMs - this.#sinceMs >= settleMs);

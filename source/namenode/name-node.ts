@@ -35,6 +35,8 @@ export interface NameNodeParts {
   readonly options: NameNodeOptions;
   /** Writes the name space, as it is on disk, to a file of its own: for saveNamespace. It is refused where this is left out. */
   readonly saveImage?: (() => Promise<{ path: string; sizeBytes: number; lastEditId: number }>) | undefined;
+  /** What its opening has found damaged in the store: it is served read-only then. */
+  readonly damage?: DamagedRecordError | undefined;
   /** Why the store takes no changes just now, if that is so: asked every second, and told when it changes. */
   readonly storeRefusal?: (() => Error | undefined) | undefined;
   /** The machine's, unless said. */
@@ -87,7 +89,7 @@ export class NameNode {
       clusterId = await formatNameSpace(store, { clock, random, superuser: options.superuser, supergroup: options.supergroup ?? defaults.supergroup });
       logger.info(`a new name space was made: cluster ${clusterId}`);
     }
-    const oldVersion = await upgradeNameSpace(store);
+    const oldVersion = parts.damage ? undefined : await upgradeNameSpace(store);
     if (oldVersion !== undefined) logger.info(`the name space was upgraded from format version ${oldVersion} to ${formatVersion}: older releases refuse it from now on`);
     return new NameNode(parts, clusterId);
   }
@@ -139,6 +141,7 @@ export class NameNode {
       defaults: { replication: options.replication, blockSizeBytes: options.blockSizeBytes, minReplication },
     });
     this.#recovery = { namespace: this.#namespace, blocks, recoveries, clock, logger };
+    if (parts.damage) this.#noteDamage(parts.damage);
     this.#namespace.loadLeases((error) => this.#noteDamage(error));
     this.#trimmer = new LogTrimmer(this.#namespace, clock, { keptMs: options.answersKeptMs ?? defaults.answersKeptMs, keptEdits: options.editsKept ?? defaults.editsKept });
     this.feed = feed;

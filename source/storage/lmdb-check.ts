@@ -18,13 +18,17 @@ const { lastPageNumber, pageSize, entryCount } = db.getStats();
 const isShort = statSync(join(directory, 'data.mdb')).size < (lastPageNumber + 1) * pageSize;
 let records = 0;
 let damaged = 0;
+let firstDamaged = null;
 const read = (options, limitMs) => {
   const endMs = performance.now() + limitMs;
   let count = 0;
   for (const { key, value } of db.getRange(options)) {
     records++;
     count++;
-    if (value.length < 4 || crc32(value.subarray(4), crc32(key)) !== value.readUInt32BE(0)) damaged++;
+    if (value.length < 4 || crc32(value.subarray(4), crc32(key)) !== value.readUInt32BE(0)) {
+      damaged++;
+      firstDamaged ??= key.toString('latin1');
+    }
     if (count > entryCount) throw new Error('its tree has a loop');
     if (count % 100 === 0 && performance.now() > endMs) return;
   }
@@ -38,7 +42,7 @@ else {
   read({ start: first, end: last }, budgetMs / 2);
   read({ start: last, end: first, reverse: true }, budgetMs / 2);
 }
-process.stdout.write(JSON.stringify({ records, damaged, isShort }));
+process.stdout.write(JSON.stringify({ records, damaged, firstDamaged, isShort }));
 process.exit(0);
 `;
 
@@ -47,6 +51,8 @@ export interface CheckResult {
   records: number;
   /** How many of them failed their checksums. */
   damaged: number;
+  /** The key of one of them. */
+  firstDamaged: string | null;
   /** The file is shorter than its last page, and so was read wholly. */
   isShort: boolean;
 }

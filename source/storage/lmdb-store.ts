@@ -10,7 +10,7 @@ import { wholeRange } from './key-encoding.js';
 import type { Entry, Key, KeyValueTransaction, RangeOptions, SnapshotStore, StoreSnapshot } from './key-value-store.js';
 import { checkLmdbFiles } from './lmdb-check.js';
 import { maxKeyBytes } from './overlay.js';
-import { decodeRecord, encodeRecord } from './record.js';
+import { DamagedRecordError, decodeRecord, encodeRecord } from './record.js';
 import { type DirectoryLock, lockDirectory } from './store-lock.js';
 import { syncAncestors } from './sync-ancestors.js';
 import { syncDirectory } from './sync-directory.js';
@@ -45,9 +45,10 @@ const birthplaceName = 'new';
 
 /**
  * The store on disk. Refuses, and changes nothing, with StorageLockedError when another process has the directory,
- * VersionMismatchError on a format that this program does not know, StorageDamagedError on files that cannot be read.
+ * VersionMismatchError on a format that this program does not know, StorageDamagedError on files that cannot be read. `damage` tells of
+ * records that the look at a store has found damaged that was not closed in good order.
  */
-export async function openLmdbStore(options: LmdbStoreOptions): Promise<SnapshotStore> {
+export async function openLmdbStore(options: LmdbStoreOptions): Promise<SnapshotStore & { readonly damage?: DamagedRecordError | undefined }> {
   const { directory, isReadOnly = false } = options;
   if (isReadOnly) {
     await checkUnlessClean(options);
@@ -56,16 +57,17 @@ export async function openLmdbStore(options: LmdbStoreOptions): Promise<Snapshot
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const lock = await lockDirectory(directory);
   try {
+    let damage: DamagedRecordError | undefined;
     if ((await fingerprint(directory)) === undefined) {
       await refuseLeftovers(directory);
       await createStore(options);
     } else {
-      await checkUnlessClean(options);
+      damage = await checkUnlessClean(options);
     }
     const database = openDatabase(options);
     await rm(join(directory, birthplaceName), { recursive: true, force: true });
     await removeMarker(directory);
-    return new TransactionQueue(new LmdbBackend(options, database, lock));
+    return Object.assign(new TransactionQueue(new LmdbBackend(options, database, lock)), { damage });
   } catch (error) {
     await lock.release();
     throw error;
@@ -258,12 +260,14 @@ async function fingerprint(directory: string): Promise<string | undefined> {
   }
 }
 
-async function checkUnlessClean({ directory, logger }: LmdbStoreOptions): Promise<void> {
+/** Answers what is damaged, as far as it has read. */
+async function checkUnlessClean({ directory, logger }: LmdbStoreOptions): Promise<DamagedRecordError | undefined> {
   const found = await fingerprint(directory);
-  if (found === undefined) return;
-  if ((await readFile(join(directory, markerName), 'utf8').catch(() => '')) === found) return;
-  const { records, damaged, isShort } = await checkLmdbFiles(directory, checkBudgetMs);
+  if (found === undefined) return undefined;
+  if ((await readFile(join(directory, markerName), 'utf8').catch(() => '')) === found) return undefined;
+  const { records, damaged, firstDamaged, isShort } = await checkLmdbFiles(directory, checkBudgetMs);
   logger.info(`the store in ${directory} was not closed in good order: ${isShort ? 'all' : 'a sample'} of ${records} records read, ${damaged} damaged`);
+  return firstDamaged === null ? undefined : new DamagedRecordError(firstDamaged, `${damaged} of ${records} records of the store in ${directory} that were read fail their checksums (one has key ${JSON.stringify(firstDamaged)})`);
 }
 
 async function writeMarker(directory: string): Promise<void> {

@@ -31,9 +31,9 @@ const maxSectionBytes = 256 * sectionBytes;
 
 /**
  * Writes an image, durable and wholly or not at all: `path` is there only once every byte of it has been read back and checked.
- * Answers how many records and bytes it has. `entries` is drained bit by bit, across awaits. InputOutputError, NoSpaceError: nothing is left.
+ * `check` may throw once `entries` is drained. Answers how many records and bytes it has. `entries` is drained bit by bit, across awaits. InputOutputError, NoSpaceError: nothing is left.
  */
-export async function writeStoreImage(path: string, entries: Iterable<Entry>): Promise<{ recordCount: number; sizeBytes: number }> {
+export async function writeStoreImage(path: string, entries: Iterable<Entry>, check?: () => void): Promise<{ recordCount: number; sizeBytes: number }> {
   if (await stat(path).then(() => true, () => false)) throw new StorageDamagedError(`${path} is there already; give another name`, { path });
   const temporary = `${path}.being-written`;
   try {
@@ -41,6 +41,7 @@ export async function writeStoreImage(path: string, entries: Iterable<Entry>): P
     let recordCount: number;
     try {
       recordCount = await writeSections(file, entries);
+      check?.();
       await file.sync();
     } finally {
       await file.close();

@@ -10,7 +10,7 @@ import { silentLogger } from '../../source/base/log.js';
 import { backUpNameNode, restoreNameNode, saveNameSpace } from '../../source/compose-backup.js';
 import { decodeCounters } from '../../source/namenode/counters.js';
 import { decodeInode } from '../../source/namenode/inode.js';
-import { countersKey } from '../../source/namenode/keys.js';
+import { countersKey, inodeKey } from '../../source/namenode/keys.js';
 import { StorageDamagedError, StorageLockedError } from '../../source/protocol/errors.js';
 import { wholeRange } from '../../source/storage/key-encoding.js';
 import type { KeyValueReader, SnapshotStore } from '../../source/storage/key-value-store.js';
@@ -190,6 +190,16 @@ test('a backup of a damaged store is refused by the record, and none is left', a
   await t.throwsAsync(backUpNameNode(directory, join(folder, 'image')), { instanceOf: StorageDamagedError, message: /fails its checksum/ });
   t.deepEqual(await readdir(folder), ['namenode']);
   await t.throwsAsync(backUpNameNode(join(folder, 'none'), join(folder, 'image')), { instanceOf: StorageDamagedError, message: /there is no store/ });
+});
+
+test('a store that has lost a record without a trace is not backed up: its sums tell', async (t) => {
+  const { folder, directory, bench, store } = await runningNameNode(t);
+  const { inodeId } = (await bench.root('fs.getFileInfo', { path: '/a/f' }))!;
+  await store.transact((transaction) => transaction.delete(inodeKey(inodeId)));
+  await t.throwsAsync(backUpNameNode(directory, join(folder, 'image')), { instanceOf: StorageDamagedError, message: /holds 2 inodes where it counts 3/ });
+  t.deepEqual(await readdir(folder), ['namenode']);
+  await bench.nameNode.close();
+  await store.close();
 });
 
 test('into a directory a backup is named after its cluster and edit, and made once for the same edits', async (t) => {

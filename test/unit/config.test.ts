@@ -68,6 +68,12 @@ test('racks, their program and the thresholds of safe mode are read, and have HD
   t.like(config, { rackScript: '/etc/dfsh/racks.sh', safeModeThreshold: 0.999, safeModeMinDatanodes: 2, safeModeExtensionMs: 30_000, balanceBytesPerSecond: 10_485_760 });
 });
 
+test('edits are kept for ten minutes, or twice as long as calls are tried', async (t) => {
+  t.like(await parseConfig('{}', at), { editsKeptMs: 600_000, editsKept: 1_000_000 });
+  t.like(await parseConfig('{"retry_timeout_ms": 3600000}', at), { editsKeptMs: 7_200_000 });
+  t.like(await parseConfig('{"edits_kept_ms": 120000, "edits_kept": 5000}', at), { editsKeptMs: 120_000, editsKept: 5000 });
+});
+
 const cases: [title: string, content: string, ...lines: RegExp[]][] = [
   ['bad JSON is reported with line and column', '{\n  "block_size": 64m\n}', /^\/etc\/dfsh\/config\.json:2:\d+: not JSON: /],
   ['an empty file is reported', '', /config\.json:1:1: not JSON/],
@@ -100,6 +106,7 @@ const cases: [title: string, content: string, ...lines: RegExp[]][] = [
   ['a rack of something that is no address', '{"racks": {"127.0.0.1:99999": "/a"}}', /^"racks" is /],
   ['racks from two places', '{"racks": {}, "rack_script": "racks.sh"}', /^"rack_script" is "racks\.sh"; allowed: no "racks" beside it/],
   ['a threshold of safe mode above 1', '{"safe_mode_threshold": 1.5}', /^"safe_mode_threshold" is 1\.5; allowed: a number from 0 to 1$/],
+  ['answers that are forgotten while their calls are still tried', '{"edits_kept_ms": 60000}', /^"edits_kept_ms" is 60000; allowed: more than "retry_timeout_ms", 60000, for which a client may ask again$/],
   ['every mistake gets its line', '{"block_size": 0, "replication_factor": "x", "blok": 1}', /unknown key "blok"/, /"replication_factor" is "x"/, /"block_size" is 0/],
 ];
 for (const [title, content, ...lines] of cases) {

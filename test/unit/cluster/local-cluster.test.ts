@@ -196,6 +196,20 @@ test('when all data nodes have reported and blocks are missing all the same, up 
   t.is(steps.at(-1), 'the name node stays in safe mode: one block is missing');
 });
 
+test('while the seconds of safe mode are counted down, up waits for its end', async (t) => {
+  const { cluster, dataNodes } = await fixture(t);
+  let asked = 0;
+  const probe = async () => {
+    const health = healthWith(dataNodes, { isOn: ++asked < 60, reason: `it ends in ${100 - Math.floor(asked / 10)} seconds`, reportedBlocks: 4, totalBlocks: 4 });
+    for (const node of health.datanodes) node.lastBlockReportTimeMs = 1;
+    return health;
+  };
+  const steps: string[] = [];
+  await cluster({ probe }).up({ onProgress: (step) => steps.push(step) });
+  t.is(asked, 60);
+  t.false(steps.some((step) => step.includes('stays in safe mode')));
+});
+
 test('safe mode that was set by hand does not keep up from saying that all run', async (t) => {
   const { cluster, dataNodes } = await fixture(t);
   await cluster().up({});
