@@ -200,7 +200,7 @@ test('while the seconds of safe mode are counted down, up waits for its end', as
   const { cluster, dataNodes } = await fixture(t);
   let asked = 0;
   const probe = async () => {
-    const health = healthWith(dataNodes, { isOn: ++asked < 60, reason: `it ends in ${100 - Math.floor(asked / 10)} seconds`, reportedBlocks: 4, totalBlocks: 4 });
+    const health = healthWith(dataNodes, { isOn: ++asked < 60, reason: `it ends in ${100 - asked} seconds`, reportedBlocks: 4, totalBlocks: 4 });
     for (const node of health.datanodes) node.lastBlockReportTimeMs = 1;
     return health;
   };
