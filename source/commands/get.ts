@@ -1,4 +1,5 @@
 import type { Command, CommandContext, FlagSpec, Invocation } from './command.js';
+import type { FileSystem } from '../filesystem/file-system.js';
 import { isADirectory, noSuchFile } from './command-errors.js';
 import { copyPaths, expandSources } from './copy-paths.js';
 import { PathRun } from './failure.js';
@@ -9,7 +10,7 @@ import { printFile } from './print-file.js';
 export const getFlags: FlagSpec[] = [
   { name: 'f', summary: 'Overwrite what is there' },
   { name: 'p', summary: 'Keep times, owner, group and mode' },
-  { name: 'crc', summary: "Taken for HDFS's sake; bytes are always checked" },
+  { name: 'crc', summary: 'Write the checksums of each file beside it, as .NAME.crc' },
   { name: 'ignoreCrc', summary: "Taken for HDFS's sake; bytes are always checked" },
   { name: 't', value: 'threads', summary: 'Files in progress at a time' },
   { name: 'q', value: 'queue', summary: "Taken for HDFS's sake; there is no queue" },
@@ -40,6 +41,7 @@ export async function runGet(invocation: Invocation, context: CommandContext, { 
   const threads = flags.has('t') ? numberFlag(invocation, 't', 1) : undefined;
   if (target === '-' && !isMove) return printFiles(invocation, context, words);
   const destination = await literalItem(target, context, 'local');
+  if (flags.has('crc') && !destination.fileSystem.capabilities.hasReplication) destination.fileSystem = await checksummed(destination.fileSystem);
   return copyPaths(invocation, context, {
     operation: 'get',
     sourceSide: 'remote',
@@ -50,6 +52,11 @@ export async function runGet(invocation: Invocation, context: CommandContext, { 
     threads,
     isMove,
   });
+}
+
+async function checksummed(fileSystem: FileSystem): Promise<FileSystem> {
+  const { withChecksumFiles } = await import('../filesystem/checksum-files.js');
+  return withChecksumFiles(fileSystem);
 }
 
 async function printFiles(invocation: Invocation, context: CommandContext, words: readonly string[]): Promise<number> {

@@ -201,7 +201,7 @@ export function testBlockChannel(name: string, open: Open): void {
     t.true(acceptor.isDestroyed);
   });
 
-  each('a reset in the middle of a frame is an error for reads and writes', async (t, { opener, acceptor }) => {
+  each('a reset in the middle of a frame is an error for reads and writes (fault 33)', async (t, { opener, acceptor }) => {
     await opener.write([patternFrame(100_000, 1).subarray(0, 60_000)]);
     const read = acceptor.read();
     await turns();
@@ -281,7 +281,7 @@ export function testBlockChannel(name: string, open: Open): void {
     await t.throwsAsync(read, { instanceOf: InputOutputError, message: /no progress/ });
   });
 
-  idle('one byte a second is too slow', async (t, { opener, acceptor }, clock) => {
+  idle('one byte a second is too slow (fault 34)', async (t, { opener, acceptor }, clock) => {
     const frame = patternFrame(100_000);
     const read = acceptor.read();
     let error: Error | undefined;

@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { crc32 } from '../../../source/base/checksum.js';
 import { ManualClock } from '../../../source/base/clock.js';
 import { CommandBench, type RunOptions, withMethod } from '../../helpers/command-bench.js';
 import { waitUntil } from '../../helpers/mini-cluster.js';
@@ -31,6 +32,7 @@ function each(title: string, body: (run: (line: string, options?: RunOptions) =>
   });
 }
 
+const crcHex = (text: string) => crc32(Buffer.from(text)).toString(16).padStart(8, '0');
 const local = (name: string, path: string) => join(bench.folder, name, path);
 
 each('put and get give back the same bytes, for every size around a block and a buffer', async (run, t, name) => {
@@ -172,6 +174,30 @@ each('a tree has a whole, once somebody watches: its bytes and its files', async
   }
   const { sink } = await run('put @/tree /@/unwatched');
   t.true(sink.progressed.every(({ progress }) => progress.totalBytes === undefined), 'where nobody watches, nothing is counted');
+});
+
+each('get -crc writes the checksum file that Hadoop writes, and no other get does', async (run, t, name) => {
+  await run('put - /@/d/f', { input: 'remote\n' });
+  await run('put - /@/d/empty', { input: '' });
+  const large = 'abcdefgh'.repeat(12_345);
+  await run('put - /@/d/s/large', { input: large });
+  t.is((await run('get -crc /@/d @/d')).code, 0);
+  // Magic, 512 and the CRC-32 of the only chunk.
+  t.is((await readFile(local(name, 'd/.f.crc'))).toString('hex'), `6372630000000200${crcHex('remote\n')}`);
+  t.is((await readFile(local(name, 'd/.empty.crc'))).toString('hex'), '6372630000000200');
+  const checksums = await readFile(local(name, 'd/s/.large.crc'));
+  t.is(checksums.length, 8 + 4 * Math.ceil(large.length / 512));
+  for (let index = 0; index * 512 < large.length; index++) {
+    if (checksums.toString('hex', 8 + 4 * index, 12 + 4 * index) !== crcHex(large.slice(index * 512, (index + 1) * 512))) t.fail(`chunk ${index}`);
+  }
+  t.is(await readFile(local(name, 'd/s/large'), 'utf8'), large);
+  t.deepEqual((await readdir(local(name, 'd'), { recursive: true })).sort(), ['.empty.crc', '.f.crc', 'empty', 'f', 's', 's/.large.crc', 's/large']);
+  await run('put -f - /@/d/f', { input: 'other' });
+  t.is((await run('get -f -crc /@/d/f @/d/f')).code, 0);
+  t.is((await readFile(local(name, 'd/.f.crc'))).toString('hex'), `6372630000000200${crcHex('other')}`);
+  t.is((await run('get /@/d/f @/plain')).code, 0);
+  t.is((await run('get -crc /@/d/f @/plain')).code, 1);
+  t.false((await readdir(local(name, ''))).some((file) => file.includes('crc') || file.includes('COPYING')));
 });
 
 each('cp copies, keeps what -p asks for, and refuses what makes no sense', async (run, t) => {

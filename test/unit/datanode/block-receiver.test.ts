@@ -85,7 +85,7 @@ test('a write that need not be durable is acknowledged without an fsync', (t) =>
     t.true(nodes[0]!.disk.syncCount - before <= 2, 'but for the directories that are made once');
   }));
 
-test('a packet that was changed on its way stops at the hop that gets it, and that hop is named', (t) =>
+test('a packet that was changed on its way stops at the hop that gets it, and that hop is named (fault 35)', (t) =>
   withPipeline(3, async (bench, nodes) => {
     bench.faults.set(nodes[1]!.address, { corrupt: (bytes) => bytes.length > 700 && (bytes[bytes.length - 5]! ^= 1) });
     const bytes = content(1, 2000);
@@ -236,7 +236,7 @@ test('a failed fsync fails that hop, is not repeated, and is never acknowledged 
     t.is((await second.readAck()).entries[0]!.durableBytes, 100);
   }));
 
-test('setting up a pipeline names the node that is not there, and leaves nothing on the others', (t) =>
+test('setting up a pipeline names the node that is not there, and leaves nothing on the others (fault 29)', (t) =>
   withPipeline(3, async (bench, nodes) => {
     for (const victim of [1, 2]) {
       bench.kill(nodes[victim]!);

@@ -122,7 +122,7 @@ test('a reader that goes away in the middle ends the operation', (t) =>
     t.is(node.store.getReplica(1)?.state, 'finalized');
   }));
 
-test('a read that meets a failing disk breaks off, and the replica is checked, put aside and reported', (t) =>
+test('a read that meets a failing disk breaks off, and the replica is checked, put aside and reported (fault 20)', (t) =>
   withNode(async (bench, node) => {
     const block = await put(node, 1, content(1, 300_000));
     node.dataNode.start();
