@@ -19,6 +19,7 @@ import {
   InputOutputError,
   InvalidArgumentError,
   NoSpaceError,
+  OverloadedError,
   ReplicaNotFoundError,
   StaleGenerationError,
 } from '../protocol/errors.js';
@@ -125,7 +126,9 @@ export class BlockReceiver {
       const error: unknown = next.reason;
       const isRefused = error instanceof RefusedError;
       this.#log(`could not go on to ${downstream[0]!.name}`, error);
-      this.#send(refusal(isRefused ? error.reason : error, (isRefused ? error.badDatanode : undefined) ?? downstream[0]!.datanodeUuid));
+      // Without a descriptor it is this node that cannot connect.
+      const culprit = error instanceof OverloadedError ? this.#node.store.datanodeUuid : downstream[0]!.datanodeUuid;
+      this.#send(refusal(isRefused ? error.reason : error, (isRefused ? error.badDatanode : undefined) ?? culprit));
     }
     return false;
   }

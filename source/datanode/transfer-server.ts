@@ -1,7 +1,7 @@
 import { repeat } from '../base/clock.js';
 import { blockName } from '../protocol/block.js';
 import { type BlockChannel, encodeControl, frameTypes, type TransferRequest } from '../protocol/block-stream.js';
-import { ChecksumError, InputOutputError } from '../protocol/errors.js';
+import { ChecksumError, InputOutputError, OverloadedError } from '../protocol/errors.js';
 import { RefusedError } from '../transport/block-operation.js';
 import { acceptance, refusal } from './channel-operation.js';
 import type { NodeContext } from './node-context.js';
@@ -49,7 +49,9 @@ export class TransferServer {
         `transfer of ${blockName(block)} to ${target.name}: ${error instanceof Error ? error.message : String(error)}`,
       );
       if (error instanceof ChecksumError) this.#node.onSuspect(block, error);
-      answer = refusal(reason, error instanceof CopyTargetError ? target.datanodeUuid : this.#node.store.datanodeUuid);
+      // Without a descriptor it is this node that cannot connect.
+      const isTarget = error instanceof CopyTargetError && !(error.cause instanceof OverloadedError);
+      answer = refusal(reason, isTarget ? target.datanodeUuid : this.#node.store.datanodeUuid);
     }
     stopTelling();
     stopWatching();

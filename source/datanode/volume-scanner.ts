@@ -65,12 +65,11 @@ export class VolumeScanner {
 
   async #run(): Promise<void> {
     const { clock, periodMs } = this.#options;
-    const known = await this.#readCursor();
-    // From the future: the clock was set back. How old that pass is, nobody knows.
-    this.#cursor = known && known.startedMs <= clock.nowMs() ? known : this.#newPass();
+    this.#cursor = (await this.#readCursor()) ?? this.#newPass();
     try {
       while (!this.#isOver) {
         if (!this.#cursor.isFinished) await this.#pass(this.#cursor);
+        // A begin in the future: the clock was set back, and how old that pass is, nobody knows.
         while (!this.#isOver && clock.nowMs() >= this.#cursor.startedMs && clock.nowMs() < this.#cursor.startedMs + periodMs)
           await this.#sleep(Math.min(maxSleepMs, this.#cursor.startedMs + periodMs - clock.nowMs()));
         if (!this.#isOver) this.#cursor = this.#newPass();

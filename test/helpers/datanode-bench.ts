@@ -26,9 +26,10 @@ import { OutcomeUnknownError, UnavailableError } from '../../source/protocol/err
 import type { Identity } from '../../source/protocol/hello.js';
 import type { ParamsOf, ResultOf, RpcCaller } from '../../source/protocol/method.js';
 import { LocalBlockStore } from '../../source/storage/local-block-store.js';
+import { connectError } from '../../source/transport/connect-error.js';
 import { createMemoryChannelPair } from './memory-channel.js';
 import { chunkChecksums } from './replica-content.js';
-import { SimulatedDisk } from './simulated-disk.js';
+import { failure, SimulatedDisk } from './simulated-disk.js';
 
 type Method = keyof DatanodeProtocol & string;
 
@@ -99,6 +100,8 @@ export interface LinkFaults {
   corrupt?: (bytes: Buffer) => void;
   /** How long a channel to this node may stand still. */
   idleTimeoutMs?: number;
+  /** Nobody has a descriptor to connect to this node with. */
+  hasNoDescriptor?: boolean;
 }
 
 /** Data nodes in one process, over channels in memory and simulated disks. */
@@ -165,7 +168,8 @@ export class DatanodeBench {
   connect(address: string): BlockChannel {
     const node = this.nodes.find((each) => each.address === address);
     if (!node || this.#dead.has(address)) throw new UnavailableError(`nothing answers at ${address}`);
-    const { corrupt, idleTimeoutMs } = this.faults.get(address) ?? {};
+    const { corrupt, idleTimeoutMs, hasNoDescriptor } = this.faults.get(address) ?? {};
+    if (hasNoDescriptor) throw connectError(address, failure('EMFILE', 'too many open files'));
     const [opener, acceptor] = createMemoryChannelPair({
       ...(idleTimeoutMs !== undefined && { idleTimeoutMs }),
       corrupt: (bytes) => {

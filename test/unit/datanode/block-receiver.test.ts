@@ -204,7 +204,7 @@ test('a failing disk in the middle of the pipeline is told as that, and its repl
     }
   }));
 
-test('a failed fsync fails that hop, is not repeated, and is never acknowledged as durable', (t) =>
+test('a failed fsync fails that hop, is not repeated, and is never acknowledged as durable (fault 21)', (t) =>
   withPipeline(2, async (bench, nodes) => {
     let syncs = 0;
     nodes[1]!.disk.onCall = (call, path) => {
@@ -248,6 +248,16 @@ test('setting up a pipeline names the node that is not there, and leaves nothing
       t.like(await writer.open(nodes, { ...block, blockId: 100 + victim }), { ok: true });
       writer.channel.destroy();
     }
+  }));
+
+test('a node without a descriptor to go on with names itself, not the node behind it (fault 24)', (t) =>
+  withPipeline(3, async (bench, nodes) => {
+    bench.faults.set(nodes[1]!.address, { hasNoDescriptor: true });
+    const writer = new TestWriter(bench.connect(nodes[0]!.address));
+    t.like(await writer.open(nodes, block), { ok: false, badDatanode: nodes[0]!.location.datanodeUuid });
+    bench.faults.clear();
+    t.like(await writer.open(nodes, { ...block, blockId: 101 }), { ok: true });
+    writer.channel.destroy();
   }));
 
 test('a stale writer is refused, and one that a newer one took over from is stopped', (t) =>

@@ -175,7 +175,7 @@ test('a full report comes when it is asked for, and from time to time', (t) =>
     );
   }));
 
-test('another cluster ends the node, and touches nothing', (t) =>
+test('another cluster ends the node, and touches nothing (fault 41)', (t) =>
   withNode(async (_bench, node) => {
     await node.store.bindToCluster('cluster-0');
     const files = node.disk.files();

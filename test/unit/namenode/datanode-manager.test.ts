@@ -137,6 +137,24 @@ test('one of several storages fails: only its replicas are lost (fault 25)', asy
   t.is(cluster.services.health().blocks.underReplicated, heldBefore.length - 1);
 });
 
+test('what a node cannot use it tells at its registration and in heartbeats: one event each, and the report names it with its reason (fault 25)', async (t) => {
+  const cluster = await BlockCluster.started(3);
+  const [node] = cluster.nodes;
+  const context = { user: 'dfs', clientId: 'node', role: 'datanode', remoteAddress: '127.0.0.1:1' } as const;
+  const { service, datanodes } = cluster.services;
+  const dead = { directory: '/mnt/d2', storageId: null, reason: 'EIO: input/output error' };
+  const beat = (failedVolumes: (typeof dead)[]) =>
+    service['datanode.sendHeartbeat']({ datanodeUuid: node!.uuid, epoch: node!.epoch, storages: [node!.storage()], failedVolumes, transferCount: 0, receivedBytesPerSecond: 0, sentBytesPerSecond: 0, replications: [] }, context);
+  for (let i = 0; i < 3; i++) await beat([dead]);
+  t.deepEqual(cluster.events('storage-failed').map(({ level, node: name, message }) => [level, name, message]), [['error', 'dn1', 'dn1 cannot use /mnt/d2: EIO: input/output error']]);
+  t.deepEqual(datanodes.reports()[0]!.failedVolumes, [{ directory: dead.directory, reason: dead.reason }]);
+  t.is(datanodes.reports()[1]!.failedVolumes, undefined);
+  await beat([dead, { ...dead, directory: '/mnt/d3' }]);
+  t.is(cluster.events('storage-failed').length, 2);
+  await beat([]);
+  t.is(datanodes.reports()[0]!.failedVolumes, undefined);
+});
+
 test('a node with more storages than can be told apart is refused when it registers, and nothing of it stays', async (t) => {
   const cluster = await BlockCluster.started(1);
   const storages = (count: number) => Array.from({ length: count }, (_, i) => ({ storageId: `s${i}`, capacityBytes: 1, usedBytes: 0, remainingBytes: 1, blockCount: 0, isFailed: false }));

@@ -194,7 +194,7 @@ async function crashAt(
 }
 
 for (const unsynced of ['process', 'lost', 'kept', 'torn'] as const) {
-  test(`a crash at any change of the disk breaks no promise (${unsynced === 'process' ? 'the process ends' : `the power is cut, what was not synced is ${unsynced}`})`, async (t) => {
+  test(`a crash at any change of the disk breaks no promise (${unsynced === 'process' ? 'the process ends' : `the power is cut, what was not synced is ${unsynced}`}) (faults 6, 8, 10)`, async (t) => {
     const seeds = unsynced === 'torn' ? Number(process.env['DFSH_CRASH_SEEDS'] ?? 6) : 1;
     let promises = 0;
     let crashes = 0;
@@ -392,7 +392,7 @@ test('directories are synced once for all who finalize meanwhile', async (t) => 
   await store.close();
 });
 
-test('a failed fsync fails the replica, is not repeated, and leaves nothing behind', async (t) => {
+test('a failed fsync fails the replica, is not repeated, and leaves nothing behind (fault 21)', async (t) => {
   for (const victim of ['blk_1', 'blk_1_9.meta', 'subdir0']) {
     const disk = new SimulatedDisk();
     const store = await open(disk, 1);
@@ -424,7 +424,7 @@ test('a failed fsync fails the replica, is not repeated, and leaves nothing behi
   }
 });
 
-test('a full disk fails that replica alone, with its reason, and gives its space back', async (t) => {
+test('a full disk fails that replica alone, with its reason, and gives its space back (fault 18)', async (t) => {
   const disk = new SimulatedDisk();
   const store = await open(disk, 1);
   const small = await store.create(request(1, 9));
@@ -471,7 +471,7 @@ test('the reserve of a disk is not written into', async (t) => {
   await store.close();
 });
 
-test('a disk that takes no writes any more is out of use, and still serves what it has', async (t) => {
+test('a disk that takes no writes any more is out of use, and still serves what it has (fault 22)', async (t) => {
   const disk = new SimulatedDisk();
   const store = await open(disk, 1);
   const writer = await store.create(request(1, 9));

@@ -92,7 +92,7 @@ test('a directory with files of others, with a damaged identity, or of another v
     await again.close();
   }));
 
-test('a block under the name of another one is not served', (t) =>
+test('a block under the name of another one is not served (fault 16)', (t) =>
   withDirectory(async (directory) => {
     const store = await open(directory);
     await put(store, 1, content(1, 100));
