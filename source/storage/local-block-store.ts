@@ -251,7 +251,7 @@ export class LocalBlockStore implements BlockStore, WriterHost {
         // The data last: with it in its place the replica is whole.
         await volume.disk.rename({ source: replica.metaPath, target: target.meta });
         await volume.disk.rename({ source: replica.dataPath, target: target.data });
-        if (writer.isDurable) await volume.syncDirectory(volume.finalizedDirectory(blockId));
+        if (writer.isDurable) await replica.synced(volume.syncDirectory(volume.finalizedDirectory(blockId)));
       } catch (error) {
         // One that is not discarded is where it was before.
         if (replica.isPromised) {

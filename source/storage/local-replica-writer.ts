@@ -4,7 +4,7 @@ import { type Block, blockName } from '../protocol/block.js';
 import { NoSpaceError } from '../protocol/errors.js';
 import type { ReplicaPacket } from './block-store.js';
 import { ChunkGrid, type GridStep } from './chunk-grid.js';
-import { type DiskFile, diskErrorCode } from './disk.js';
+import type { DiskFile } from './disk.js';
 import type { ReplicaBeingWritten, RevocableWriter } from './replica-being-written.js';
 import { checksumAt, encodeMetaHeader, encodeTailSlot, encodeTailSlots, tailSlotAt, tailSlotCount } from './replica-meta.js';
 import { storageError } from './storage-error.js';
@@ -217,9 +217,9 @@ export class LocalReplicaWriter implements RevocableWriter {
     this.#syncStartedBytes = this.replica.lengthBytes;
     if (kind === 'promised' && tailBytes > 0) this.#syncingSlot = this.#scratchSlot();
     const sync = async () => {
-      await this.#data.dataSync();
-      await this.#meta.dataSync();
-      if (!this.#isDirectorySynced) await volume.syncDirectory(directory);
+      await this.replica.synced(this.#data.dataSync());
+      await this.replica.synced(this.#meta.dataSync());
+      if (!this.#isDirectorySynced) await this.replica.synced(volume.syncDirectory(directory));
       this.#isDirectorySynced = true;
       this.#syncedSlot = this.#syncingSlot ?? this.#syncedSlot;
       this.#durableBytes = Math.max(this.#durableBytes, durableBytes);
@@ -257,9 +257,9 @@ export class LocalReplicaWriter implements RevocableWriter {
    * rename, and until then a checksum file that says "finalized" vouches for no more than the data behind it (replica-recovery.ts).
    */
   async completeFiles(): Promise<void> {
-    const synced = this.isDurable ? [this.#data.dataSync()] : [];
+    const synced = this.isDurable ? [this.replica.synced(this.#data.dataSync())] : [];
     const [written] = await Promise.allSettled([this.#completeChecksums()]);
-    if (written.status === 'fulfilled' && this.isDurable) synced.push(this.#meta.dataSync());
+    if (written.status === 'fulfilled' && this.isDurable) synced.push(this.replica.synced(this.#meta.dataSync()));
     await settleAll(synced);
     if (written.status === 'rejected') throw written.reason;
   }
@@ -337,7 +337,6 @@ export class LocalReplicaWriter implements RevocableWriter {
     if (this.#failure === undefined) {
       this.#failure = storageError(error, `${doing} ${this.#name()}`, this.blockId);
       this.#isUseless = !this.replica.isPromised;
-      this.replica.isUnsynced ||= doing !== 'writing' && diskErrorCode(error) !== undefined;
       void this.replica.volume.noteFailure(error);
     }
     return this.#failure;

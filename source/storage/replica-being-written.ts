@@ -36,6 +36,16 @@ export class ReplicaBeingWritten {
     this.chunkBytes = fields.chunkBytes;
   }
 
+  /** Notes the failure of an fsync, which must not be repeated. */
+  async synced(syncing: Promise<void>): Promise<void> {
+    try {
+      await syncing;
+    } catch (error) {
+      this.isUnsynced = true;
+      throw error;
+    }
+  }
+
   get directory(): string {
     return this.volume.folder(this.isTemporary ? 'tmp' : 'rbw');
   }

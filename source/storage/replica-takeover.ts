@@ -40,7 +40,7 @@ export async function takeOver(
   replica.tailCrc = replica.visibleTailCrc = tailCrc;
   volume.usedBytes += keepBytes - replica.usedBytes;
   replica.usedBytes = keepBytes;
-  if (isDurable) await volume.syncDirectory(replica.directory);
+  if (isDurable) await replica.synced(volume.syncDirectory(replica.directory));
   await volume.discard(source.metaPath);
   // Else the old checksum file could come back, when the new data is in its place again.
   if (isDurable && !isOpen) await volume.syncDirectory(volume.finalizedDirectory(blockId));
@@ -55,10 +55,7 @@ export async function takeOver(
 async function syncData(replica: ReplicaBeingWritten): Promise<void> {
   const data = await replica.volume.disk.open(replica.dataPath, 'write');
   try {
-    await data.dataSync();
-  } catch (error) {
-    replica.isUnsynced = true;
-    throw error;
+    await replica.synced(data.dataSync());
   } finally {
     await data.close();
   }

@@ -273,7 +273,7 @@ export function blockStoreContract(
     t.deepEqual(store.getReplica(1)?.block, { blockId: 1, generationStamp: 9, lengthBytes: 150 }, 'nothing changed');
   });
 
-  contract('of two recoveries at once the newer generation wins, whichever came first', async (t, { store }) => {
+  contract('of two recoveries at once the newer generation wins, whichever came first (HDFS-7065)', async (t, { store }) => {
     for (const [blockId, stamps] of [
       [1, [11, 12]],
       [2, [12, 11]],

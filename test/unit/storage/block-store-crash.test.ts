@@ -264,6 +264,56 @@ for (const unsynced of ['process', 'torn'] as const) {
   });
 }
 
+for (const code of ['EIO', 'ENOSPC'] as const) {
+  test(`a recovery whose disk call fails with ${code}, each call in turn, loses nothing: the next one ends it, in this process or in the next (faults 7, 18, 21)`, async (t) => {
+    const bytes = content(1, 1700);
+    let failures = 0;
+    for (const state of ['finalized', 'being-written'] as const) {
+      for (let at = 1, isOver = false; !isOver; at++) {
+        const disk = new SimulatedDisk();
+        const store = await open(disk, 1);
+        const writer = await store.create(request(1, 9));
+        await appendAll(writer, bytes, { chunkBytes, packetBytes: 333 });
+        if (state === 'finalized') await writer.finalize();
+        else await writer.sync();
+        let calls = 0;
+        let failed = '';
+        disk.onCall = (call, path) => {
+          if (call === 'readDirectory' || path.includes('trash') || path.includes('probe') || path.includes('health') || ++calls !== at) return;
+          failed = `${call} ${path}`;
+          throw failure(code, 'the disk is failing');
+        };
+        const recover = async (each: LocalBlockStore, recoveryGeneration: number) => {
+          const found = await each.initRecovery({ blockId: 1, generationStamp: 9, recoveryGeneration });
+          t.true(found !== null, `${state}, ${failed}: nothing is left`);
+          t.true(found!.lengthBytes >= 1500, `${state}, ${failed}: ${found!.lengthBytes} bytes are left`);
+          await each.updateRecovery({ blockId: 1, recoveryGeneration, newLengthBytes: 1500 });
+        };
+        await recover(store, 12).catch(() => {});
+        isOver = failed === '';
+        if (!isOver) failures++;
+        disk.onCall = () => {};
+        // After a failed fsync the replica is out until the next start: then other replicas must do.
+        const isUnsynced = /Sync|syncDirectory/.test(failed);
+        const again = await recover(store, 13).then(
+          () => undefined,
+          (error: unknown) => error,
+        );
+        if (again !== undefined && !isUnsynced) t.fail(`${state}, ${failed}: ${String(again)}`);
+        await store.close();
+        const next = await open(disk, 2);
+        const { block } = next.getReplica(1)!;
+        if (next.getReplica(1)!.state !== 'finalized' || block.lengthBytes !== 1500) await recover(next, 14);
+        const end = next.getReplica(1)!;
+        t.like(end, { state: 'finalized', block: { lengthBytes: 1500 } }, `${state}, ${failed}`);
+        t.deepEqual(await readVerified(next, end.block), bytes.subarray(0, 1500), `${state}, ${failed}`);
+        await next.close();
+      }
+    }
+    t.true(failures > 15, `${failures} calls failed`);
+  });
+}
+
 test('a full disk under an append takes what is new, and nothing of what was there (fault 18)', async (t) => {
   const bytes = content(1, 1200);
   for (const kind of ['finalized', 'flushed'] as const) {
