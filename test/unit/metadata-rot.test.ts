@@ -18,7 +18,7 @@ interface Reading {
 }
 
 const reader = fileURLToPath(new URL('../helpers/store-reader.js', import.meta.url));
-const flipCount = Number(process.env['DFSH_FLIPS'] ?? 40);
+const flipCount = Number(process.env['DFSH_FLIPS'] ?? 20);
 const flipsPerReader = 10;
 
 test('bits of the name node\'s file are flipped: whatever is served is right, and what is not is refused by name; no flip is a crash (faults 14, 15)', async (t) => {

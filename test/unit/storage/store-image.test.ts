@@ -1,10 +1,14 @@
+import { spawn } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { StorageDamagedError } from '../../../source/protocol/errors.js';
-import { encodeNumber } from '../../../source/storage/key-encoding.js';
+import { silentLogger } from '../../../source/base/log.js';
+import { encodeNumber, wholeRange } from '../../../source/storage/key-encoding.js';
 import type { Entry } from '../../../source/storage/key-value-store.js';
+import { openLmdbStore } from '../../../source/storage/lmdb-store.js';
 import { DamagedRecordError } from '../../../source/storage/record.js';
 import { readStoreImage, writeStoreImage } from '../../../source/storage/store-image.js';
 
@@ -101,4 +105,34 @@ test('nothing is written over, and what fails half-way leaves nothing behind', a
   await t.throwsAsync(writeStoreImage(join(folder, 'other'), failing()), { instanceOf: StorageDamagedError, message: /fails its checksum/ });
   await t.throwsAsync(writeStoreImage(join(folder, 'no', 'such', 'folder'), entries(1)), { message: /no\/such\/folder/ });
   t.deepEqual(await readdir(folder), ['image']);
+});
+
+test('an image of a store that another process writes holds whole transactions, all of one moment', async (t) => {
+  const folder = await temporaryFolder(t);
+  const directory = join(folder, 'store');
+  // It writes pairs: a and b of a number in one transaction.
+  const child = spawn(process.execPath, [fileURLToPath(new URL('../../helpers/store-writer.js', import.meta.url)), directory, '0'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.teardown(() => void child.kill('SIGKILL'));
+  let acknowledged = -1;
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => (acknowledged = Math.max(acknowledged, ...chunk.trim().split('\n').map(Number))));
+  const until = async (count: number) => {
+    while (acknowledged < count) await new Promise((resolve) => setTimeout(resolve, 5));
+  };
+  let last = 0;
+  for (let round = 0; round < 4; round++) {
+    await until(last + 500);
+    const durable = acknowledged;
+    const store = await openLmdbStore({ directory, logger: silentLogger, isReadOnly: true });
+    const snapshot = store.snapshot();
+    await until(durable + 200);
+    const path = join(folder, `image-${round}`);
+    await writeStoreImage(path, snapshot.range(wholeRange));
+    snapshot.close();
+    await store.close();
+    const keys = (await readAll(path)).map(([key]) => key);
+    const [a, b] = ['a', 'b'].map((letter) => keys.filter((key) => key.startsWith(letter)).map((key) => key.slice(1)));
+    t.deepEqual(a, b);
+    t.true(a!.length > last && a!.length >= durable - 16, `${a!.length} of ${durable}`);
+    last = a!.length;
+  }
 });
