@@ -114,11 +114,12 @@ async function followCluster(context: CommandContext): Promise<number> {
   return 0;
 }
 
-function healthLine({ status, datanodes, blocks, repair }: ClusterHealth): string {
+function healthLine({ status, datanodes, blocks, repair, balancer }: ClusterHealth): string {
   const live = datanodes.filter(({ state }) => state !== 'dead').length;
   const parts = [`${status} ${live}/${datanodes.length} live`, `${blocks.underReplicated} under-replicated`, `${blocks.missing} missing`];
   if (blocks.corrupt > 0) parts.push(`${blocks.corrupt} corrupt`);
   if (repair.totalBlocks > 0) parts.push(`repair ${repair.doneBlocks}/${repair.totalBlocks}`);
+  if (balancer.isRunning) parts.push('balancing');
   return parts.join(', ');
 }
 

@@ -3,6 +3,7 @@ import type { Logger } from '../base/log.js';
 import type { Random } from '../base/random.js';
 import type { ClusterHealth } from '../protocol/cluster-events.js';
 import type { KeyValueStore } from '../storage/key-value-store.js';
+import type { DamagedRecordError } from '../storage/record.js';
 import { Balancer, type BalancerLimits, defaultBalancerLimits } from './balancer.js';
 import { loadBlocks } from './block-loader.js';
 import { BlockMaintenance } from './block-maintenance.js';
@@ -79,9 +80,9 @@ export interface BlockServices {
   readonly health: () => ClusterHealth;
   /**
    * Takes all blocks of the namespace into memory, a page at a time. The services may be served meanwhile: reports wait. No block may
-   * be changed before the safe mode of the start has ended.
+   * be changed before the safe mode of the start has ended. `onDamage` is told of wishes for data nodes that cannot be read; else they are thrown.
    */
-  load(catalog: BlockCatalog, signal?: AbortSignal): Promise<void>;
+  load(catalog: BlockCatalog, signal?: AbortSignal, onDamage?: (error: DamagedRecordError) => void): Promise<void>;
   /** Does what is due, in memory. Answers after how many milliseconds it wants to be called again. To be called from `load` on. */
   tick(): number;
 }
@@ -152,7 +153,6 @@ export function createBlockServices(options: BlockServicesOptions): BlockService
   });
   const health = createHealth({ balancer, clock, clusterId: options.clusterId, nameNode: options.nameNode, redundancy, blocks, planner, progress, safeMode, countInodes: options.countInodes });
   datanodes.load(maintenance);
-  administration.load(readNodeWishes(options.store));
   return {
     blocks,
     datanodes,
@@ -162,7 +162,8 @@ export function createBlockServices(options: BlockServicesOptions): BlockService
     feed,
     service,
     health,
-    async load(catalog, signal) {
+    async load(catalog, signal, onDamage = throwDamage) {
+      administration.load(readNodeWishes(options.store, onDamage));
       if (options.lastGenerationStamp) future.begin(options.lastGenerationStamp());
       for (const page of loadBlocks(catalog, redundancy, writing)) {
         if (page > 0) await sleep(clock, 0, signal);
@@ -173,4 +174,8 @@ export function createBlockServices(options: BlockServicesOptions): BlockService
     },
     tick: () => maintenance.tick(),
   };
+}
+
+function throwDamage(error: DamagedRecordError): never {
+  throw error;
 }

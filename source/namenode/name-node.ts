@@ -210,7 +210,7 @@ export class NameNode {
   }
 
   async #load(): Promise<void> {
-    await this.#services.load(new NamespaceCatalog(this.#namespace.view, (error) => this.#noteDamage(error)), this.#closing.signal);
+    await this.#services.load(new NamespaceCatalog(this.#namespace.view, (error) => this.#noteDamage(error)), this.#closing.signal, (error) => this.#noteDamage(error));
     if (this.#closing.signal.aborted) return;
     let delayMs = 0;
     this.#stops.push(repeat(this.#parts.clock, () => delayMs, () => void (delayMs = this.#services.tick()), (error) => this.#report(error)));

@@ -1,6 +1,8 @@
 import { assert } from '../base/assert.js';
 import type { KeyValueReader } from '../storage/key-value-store.js';
+import type { DamagedRecordError } from '../storage/record.js';
 import { ByteReader, ByteWriter } from './byte-codec.js';
+import { readableEntries } from './damaged-records.js';
 import { allNodeWishes, textOf } from './keys.js';
 
 const states = ['normal', 'decommissioned', 'in-maintenance'] as const;
@@ -35,7 +37,7 @@ export function decodeNodeWish(bytes: Uint8Array): NodeWish {
   return { state, setTimeMs: reader.number(), durationMs: reader.optional() };
 }
 
-/** All that are stored, by the uuid of the data node. */
-export function* readNodeWishes(store: KeyValueReader): Iterable<[datanodeUuid: string, wish: NodeWish]> {
-  for (const [key, value] of store.range(allNodeWishes)) yield [textOf(key), decodeNodeWish(value)];
+/** All that are stored, by the uuid of the data node. `onDamage` is told of records that cannot be read. */
+export function* readNodeWishes(store: KeyValueReader, onDamage: (error: DamagedRecordError) => void): Iterable<[datanodeUuid: string, wish: NodeWish]> {
+  for (const [key, value] of readableEntries(store, allNodeWishes, onDamage)) yield [textOf(key), decodeNodeWish(value)];
 }

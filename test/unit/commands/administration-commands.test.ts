@@ -45,6 +45,24 @@ test('decommission with too few nodes waits, says for what, and Ctrl-C ends the 
   t.is((await bench.run('recommission dn1')).stdout.trim().split(': ')[1], 'Normal');
 });
 
+test('a node is emptied while a client writes to it: the decommission waits for the file, and every byte of it is there (fault 52)', async (t) => {
+  const bench = await startBench(t, 4);
+  const client = bench.client();
+  const bytes = Buffer.alloc(40_000, 'abcdefg');
+  let pipeline: string[] = [];
+  const writer = await client.openWriter('/open', { onProgress: (progress) => (pipeline = [...progress.pipeline]) });
+  await writer.write(bytes);
+  await waitUntil(() => pipeline.length === 3);
+  const [name] = pipeline;
+  const running = bench.run(`decommission ${name!}`);
+  await waitUntil(() => /^1 block being written there/.test(bench.cluster.health().datanodes.find((node) => node.name === name)!.adminNote));
+  await writer.close();
+  t.is((await running).code, 0);
+  t.is((await bench.run('cat /open')).stdout, bytes.toString());
+  const check = await bench.run('fsck /open -files -blocks -locations');
+  t.regex(check.stdout, /Live_repl=3/);
+});
+
 test('maintenance returns when the node may go; it ends by itself, and bad words are refused', async (t) => {
   const bench = await startBench(t, 4);
   await bench.run('put - /single', { input: 'x' });

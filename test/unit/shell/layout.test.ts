@@ -118,6 +118,20 @@ test('safe mode says how many blocks are reported', (t) => {
   t.is(rows(stateAfter([{ type: 'health-came', health, nowMs: 0 }]))[0], 'SAFE MODE 4/4 live · 12/40 blocks reported · 0 under-replicated · 0 missing');
 });
 
+test('a node that is to go says so where its traffic stands', (t) => {
+  const datanodes = [
+    fixtureNode('dn1', { adminState: 'decommissioning', adminPendingBlocks: 12 }),
+    fixtureNode('dn2', { adminState: 'decommissioned' }),
+    fixtureNode('dn3', { adminState: 'in-maintenance', state: 'dead', sinceHeartbeatMs: 65_000 }),
+    fixtureNode('dn4', { adminState: 'entering-maintenance' }),
+  ];
+  const shown = rows(stateAfter([{ type: 'health-came', health: fixtureHealth({ datanodes }), nowMs: 0 }])).join('\n');
+  t.regex(shown, /dn1 \S+ 41% {2}emptying 12/);
+  t.regex(shown, /dn2 \S+ 41% {2}decommissioned/);
+  t.regex(shown, /✗ dn3 maintenance, 1:05/);
+  t.regex(shown, /dn4 \S+ 41% {2}maintenance/);
+});
+
 test('of many nodes those in trouble are shown first, and the rest are counted', (t) => {
   const datanodes = Array.from({ length: 40 }, (_, index) => fixtureNode(`dn${index + 1}`, index === 30 ? { state: 'dead', sinceHeartbeatMs: 5000 } : index === 35 ? { state: 'stale', sinceHeartbeatMs: 4000 } : {}));
   const shown = rows(stateAfter([{ type: 'health-came', health: fixtureHealth({ datanodes }), nowMs: 0 }]));
