@@ -132,7 +132,7 @@ export class LocalBlockStore implements BlockStore, WriterHost {
       this.#claims.checkWriter(blockId, generationStamp);
       const finalized = this.#replicas.getFinalized(blockId);
       const older = this.#replicas.beingWritten.get(blockId);
-      for (const existing of [finalized, older]) {
+      for (const existing of [finalized, older?.volume.failure === undefined ? older : undefined]) {
         const isReplaceable = existing !== undefined && existing === older && request.isCopy && !older.writer;
         if (existing && existing.generationStamp >= generationStamp + (isReplaceable ? 1 : 0))
           throw stale(`${blockName(request)} cannot be created: there is generation ${existing.generationStamp}`, blockId);

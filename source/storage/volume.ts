@@ -255,11 +255,11 @@ export class Volume {
   noteFailure(error: unknown): Promise<void> {
     const code = diskErrorCode((error as { cause?: unknown } | undefined)?.cause ?? error);
     if (this.#failure !== undefined || this.#isClosed || code === undefined || harmlessCodes.has(code)) return Promise.resolve();
-    this.#probing ??= this.#probe().finally(() => (this.#probing = undefined));
+    this.#probing ??= this.#probe(error).finally(() => (this.#probing = undefined));
     return this.#probing;
   }
 
-  async #probe(): Promise<void> {
+  async #probe(reason: unknown): Promise<void> {
     const path = join(this.folder('tmp'), 'probe');
     try {
       const file = await this.disk.open(path, 'create');
@@ -273,7 +273,7 @@ export class Volume {
     } catch (error) {
       const code = diskErrorCode(error);
       if (this.#isClosed || (code !== undefined && harmlessCodes.has(code))) return;
-      this.putOut(error);
+      this.putOut((reason as { cause?: unknown } | undefined)?.cause ?? reason);
     }
   }
 

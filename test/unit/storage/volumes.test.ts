@@ -367,6 +367,22 @@ test('a writer whose disk is put out by another one\'s failure cannot finish, an
   await store.close();
 });
 
+test('a replica being written on a disk that failed does not bar its block from the other disks', async (t) => {
+  const bench = new Bench();
+  const store = await bench.open();
+  const [id] = await idsOf(store);
+  const writer = await store.create({ blockId: 5, ...request, storageId: id! });
+  await writer.append(packetOf(content(5, 100), 0, 100, chunkBytes));
+  bench.faults.add({ code: 'EIO', path: '/d1' });
+  await t.throwsAsync(put(store, 6, { storageId: id! }));
+  await turns(100);
+  t.not(await put(store, 5), id);
+  await t.throwsAsync(writer.append(packetOf(content(5, 200), 100, 200, chunkBytes)));
+  await writer.close();
+  t.deepEqual(await readVerified(store, { blockId: 5, generationStamp: 9 }), content(5, 300));
+  await store.close();
+});
+
 for (const [title, blockId, generationStamp, source] of [
   ['the name of another block (fault 16)', 2, 9, { blockId: 1, generationStamp: 9 }],
   ['a newer generation, its content being the old one (fault 17)', 1, 12, { blockId: 1, generationStamp: 9 }],
