@@ -164,6 +164,18 @@ test('a data node that was never heard of since the start has no time of contact
   t.false(stdout.includes('1970'));
 });
 
+test('report names the disks of a node that are out of use, each with its reason, and nothing that a terminal would obey', async (t) => {
+  const broken = withMethod('getHealth', (client) => async () => {
+    const health = await client.getHealth();
+    const failedVolumes = [{ directory: '/mnt/d2', reason: 'EIO: input/output error' }, { directory: '/mnt/\u001b[31m', reason: 'EROFS' }];
+    return { ...health, datanodes: health.datanodes.map((node, index) => (index === 1 ? { ...node, failedVolumes } : node)) };
+  });
+  const { stdout } = await bench.run('report', { client: broken });
+  t.regex(stdout, /\nNum of Blocks: \d+\nFailed Volumes \(2\):\n\t\/mnt\/d2: EIO: input\/output error\n\t\/mnt\/\S+: EROFS\n\n/);
+  t.is(stdout.match(/Failed Volumes/g)?.length, 1);
+  t.false(stdout.includes('\u001b'));
+});
+
 test('fsck tells how many blocks of the tree wait for the name node to copy them', async (t) => {
   await bench.setUp('mkdir /queue');
   await bench.write('/queue/f', 'x'.repeat(100_000));
