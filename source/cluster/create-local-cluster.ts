@@ -17,6 +17,7 @@ import { followLines, lastLines } from './node-log.js';
 import { type ClusterConfig, dataNodeAddresses, describeNode, nodeName, storageDirectories } from './node-names.js';
 import { describePortOwner, isPortFree } from './port-owner.js';
 import { isRunning, killProcess, type ProcessIdentity, stopProcesses } from './process-identity.js';
+import { SafeModeWatch } from './safe-mode-watch.js';
 
 export interface LocalClusterOptions {
   config: ClusterConfig;
@@ -37,8 +38,6 @@ const pollMs = 50;
 const lockPollMs = 100;
 const errorLogLines = 10;
 const programPrefix = 'dfsh: ';
-/** So long nothing is reported any more before those that are there are taken for all. */
-const settleMs = 2000;
 const maxNodeCount = 512;
 
 type CallOptions = { signal?: AbortSignal | undefined; onProgress?: ClusterProgress | undefined };
@@ -215,10 +214,10 @@ class ProcessCluster implements LocalCluster {
       }
       for (const address of addresses) await start(describeNode(this.#config, state, address));
       const isWholeCluster = isNameNodeWanted && addresses.length > 0;
-      const settling = new Settling(this.#clock);
-      const health = await this.#waitUntil(starts, endMs, signal, (seen) => this.#whatIsMissing(seen, addresses, starts, isWholeCluster, settling));
+      const safeModeWatch = new SafeModeWatch(this.#clock);
+      const health = await this.#waitUntil(starts, endMs, signal, (seen) => this.#whatIsMissing(seen, addresses, starts, isWholeCluster, safeModeWatch));
       // Reading goes on in safe mode, and only a person can decide about blocks that nobody has.
-      if (isWholeCluster && settling.isSettled && health?.safeMode.isOn) onProgress?.(`the name node stays in safe mode: ${health.safeMode.reason}`);
+      if (isWholeCluster && safeModeWatch.isSettled && health?.safeMode.isOn) onProgress?.(`the name node stays in safe mode: ${health.safeMode.reason}`);
       await this.#rememberNames(state, health);
     } catch (error) {
       await this.#undo(state, starts, options);
@@ -308,7 +307,7 @@ class ProcessCluster implements LocalCluster {
   }
 
   /** What still keeps the nodes from being ready, in words; undefined when they are. */
-  #whatIsMissing(health: ClusterHealth | undefined, addresses: string[], starts: Start[], isWholeCluster: boolean, settling: Settling): string | undefined {
+  #whatIsMissing(health: ClusterHealth | undefined, addresses: string[], starts: Start[], isWholeCluster: boolean, safeModeWatch: SafeModeWatch): string | undefined {
     if (!health) return 'the name node does not answer';
     const missing = addresses.filter((address) => {
       const report = health.datanodes.find((each) => each.address === address);
@@ -321,7 +320,7 @@ class ProcessCluster implements LocalCluster {
     if (!isWholeCluster || !safeMode.isOn) return undefined;
     // Set by hand in a cluster that ran already: it stays until somebody leaves it.
     if (starts.length === 0 && safeMode.reportedBlocks >= safeMode.totalBlocks) return undefined;
-    return settling.observe(health) ? undefined : `the name node is in safe mode (${safeMode.reason})`;
+    return safeModeWatch.observe(health) ? undefined : `the name node is in safe mode (${safeMode.reason})`;
   }
 
   async #read(): Promise<ClusterState> {
@@ -390,28 +389,6 @@ class ProcessCluster implements LocalCluster {
   async #pause(durationMs: number, signal: AbortSignal | undefined): Promise<void> {
     await sleep(this.#clock, durationMs, signal).catch(() => {});
     throwIfCancelled(signal);
-  }
-}
-
-/** Sees whether a name node in safe mode may still leave it by itself: not when all nodes have reported, and its reason does not move, with blocks or seconds, any more. */
-class Settling {
-  readonly #clock: Clock;
-  #reason = '';
-  #sinceMs = 0;
-  isSettled = false;
-
-  constructor(clock: Clock) {
-    this.#clock = clock;
-  }
-
-  observe({ safeMode, datanodes }: ClusterHealth): boolean {
-    const nowMs = this.#clock.monotonicMs();
-    const isReported = datanodes.every((node) => node.state === 'dead' || node.lastBlockReportTimeMs > 0);
-    if (!isReported || safeMode.reason !== this.#reason) {
-      this.#reason = safeMode.reason;
-      this.#sinceMs = nowMs;
-    }
-    return (this.isSettled = isReported && nowMs - this.#sinceMs >= settleMs);
   }
 }
 
