@@ -149,7 +149,7 @@ export class FaultInjector {
       case 'read-only-disk':
         this.#count(kind);
         disk.writeFailure = this.#random.next() < 0.5 ? 'EROFS' : 'EIO';
-        return this.#last(() => this.#replaceFailedDisk(machine, disk), this.#duration());
+        return this.#last(() => void (disk.writeFailure = undefined), this.#duration());
       case 'disk-errors':
         disk.failures[this.#pick(['read', 'write', 'dataSync', 'rename', 'open'] as const)] += 1 + this.#random.integer(2);
         return;
@@ -200,12 +200,6 @@ export class FaultInjector {
     simulator.note('partition', left.map(({ name }) => name).join(','));
     const heals = left.flatMap((a) => right.flatMap((b) => (a.host === b.host ? [] : [network.cut(a.host, b.host), network.cut(b.host, a.host)])));
     this.#last(() => heals.forEach((heal) => heal()), this.#duration());
-  }
-
-  /** A disk that a node has given up is used again only after a restart, as with a real one. */
-  #replaceFailedDisk(machine: DataNodeMachine, disk: MachineDisk): void {
-    disk.writeFailure = undefined;
-    if (machine.process?.isAlive) this.#cluster.killDataNode(machine, { restartAfterMs: 500 });
   }
 
   /** A disk is gone for good, and an empty one takes its place, if every block on it has a good durable copy elsewhere that is safe. */

@@ -66,6 +66,11 @@ async function play(cluster: SimulatedCluster, stats: SimulationStats, durationM
   working.catch((error: unknown) => simulator.fail(error));
   const faults = new FaultInjector(cluster, stats);
   const breaking = faults.run();
+  const looksAfter = () => {
+    cluster.restartNodesWithFailedDisks();
+    simulator.schedule(20_000, looksAfter);
+  };
+  looksAfter();
   breaking.catch((error: unknown) => simulator.fail(error));
   await simulator.sleep(durationMs);
   faults.stop();
@@ -73,7 +78,7 @@ async function play(cluster: SimulatedCluster, stats: SimulationStats, durationM
   const peaceMs = simulator.nowMs;
   let areWorking = true;
   void working.then(() => (areWorking = false));
-  await until(cluster, operationLimitMs, () => (areWorking ? stage.actors.filter(({ doing }) => doing !== '').map(({ name, doing, trouble }) => `${name} still does: ${doing} (${trouble})`) : []));
+  await until(cluster, operationLimitMs, () => (areWorking ? stage.actors.filter(({ doing }) => doing !== '').map(({ name, doing, trouble }) => `${name} still does: ${doing} (${trouble})`) : []), () => unconverged(cluster));
   await working;
   await until(cluster, convergenceLimitMs, () => {
     reportRot(cluster);
@@ -87,11 +92,11 @@ async function play(cluster: SimulatedCluster, stats: SimulationStats, durationM
 }
 
 /** Waits until a check finds nothing wrong any more; a violation if that takes too long. */
-async function until(cluster: SimulatedCluster, limitMs: number, check: () => string[]): Promise<void> {
+async function until(cluster: SimulatedCluster, limitMs: number, check: () => string[], describe: () => string[] = () => []): Promise<void> {
   const { simulator } = cluster;
   const endMs = simulator.nowMs + limitMs;
   for (let wrong = check(); wrong.length > 0; wrong = check()) {
-    if (simulator.nowMs > endMs) throw new Violation(`${limitMs / 1000} s after the last fault it is not as it should be:\n  ${wrong.slice(0, 20).join('\n  ')}`);
+    if (simulator.nowMs > endMs) throw new Violation(`${limitMs / 1000} s after the last fault it is not as it should be:\n  ${[...wrong, ...describe()].slice(0, 20).join('\n  ')}`);
     await simulator.sleep(2000);
   }
 }

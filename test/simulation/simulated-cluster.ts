@@ -277,6 +277,14 @@ export class SimulatedCluster {
     if (restartAfterMs !== undefined) this.simulator.schedule(restartAfterMs, () => this.startDataNode(machine));
   }
 
+  /** As whoever looks after the cluster would: a node that goes on without one of its disks is started again once that works. */
+  restartNodesWithFailedDisks(): void {
+    for (const machine of this.dataNodes) {
+      const isFailed = (machine.store?.failedVolumes.length ?? 0) > 0;
+      if (isFailed && machine.disks.every((disk) => disk.writeFailure === undefined)) this.killDataNode(machine, { restartAfterMs: 500 });
+    }
+  }
+
   // Clients
 
   startClient(machine: ClientMachine): DfsClient {
