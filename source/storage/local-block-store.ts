@@ -82,7 +82,7 @@ export class LocalBlockStore implements BlockStore, WriterHost {
       volumes,
       takeOver: (current, request) => this.#takeOver(current, request),
     });
-    this.#disposal = new ReplicaDisposal(this.#replicas, this.#locks, this.#logger);
+    this.#disposal = new ReplicaDisposal(this.#replicas, this.#locks, this.#logger, options.clock);
     this.#writers = new Permits({ limit: options.maxWriters ?? 512, queueLimit: 0, what: 'replicas are being written' });
     this.#readers = new Permits({ limit: options.maxReaders ?? 256, queueLimit: 4096, what: 'replicas are being read' });
   }
@@ -264,7 +264,7 @@ export class LocalBlockStore implements BlockStore, WriterHost {
       this.#replicas.beingWritten.delete(blockId);
       volume.usedBytes -= replica.usedBytes;
       this.#replicas.addFinalized(block, volume);
-      await this.#disposal.dropQuarantined(blockId).catch(() => {});
+      await this.#disposal.dropQuarantined(blockId);
       return block;
     });
   }
@@ -373,6 +373,7 @@ export class LocalBlockStore implements BlockStore, WriterHost {
 
   async readStorages(): Promise<StorageReport[]> {
     const { volumes, failed } = this.#volumes;
+    this.#disposal.retryDeletions();
     await Promise.all(volumes.map((volume) => volume.refreshSpace()));
     const reports = volumes.map((volume) => volume.report(this.#replicas.finalizedCount(volume)));
     for (const { storageId } of failed) {
@@ -385,6 +386,7 @@ export class LocalBlockStore implements BlockStore, WriterHost {
   async close(): Promise<void> {
     this.#isClosed = true;
     await Promise.allSettled([...this.#releases.keys()].map((writer) => writer.close()));
+    await this.#disposal.close();
     await this.#volumes.close();
   }
 }

@@ -1,3 +1,4 @@
+import type { Clock } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import { type Block, blockName } from '../protocol/block.js';
 import { ReplicaNotFoundError } from '../protocol/errors.js';
@@ -9,6 +10,8 @@ import type { Generation, ReplicaMap } from './replica-map.js';
 import type { Volume } from './volume.js';
 import { quarantineFiles, type ScanResult, scanVolume } from './volume-scan.js';
 
+const retryIntervalMs = 30_000;
+
 /**
  * Takes replicas away: deleted, given up, or put aside as rotten; and decides at the start which of two copies of a block goes. Methods
  * without a lock of their own are called under that of the block.
@@ -17,11 +20,18 @@ export class ReplicaDisposal {
   readonly #replicas: ReplicaMap;
   readonly #locks: KeyedLock<number>;
   readonly #logger: Logger;
+  readonly #clock: Clock;
+  /** Files that could not be deleted, by path. Nobody else knows of them. */
+  readonly #undeleted = new Map<string, { blockId: number; volume: Volume }>();
+  #triedMs = 0;
+  #trying: Promise<void> | undefined;
+  #isClosed = false;
 
-  constructor(replicas: ReplicaMap, locks: KeyedLock<number>, logger: Logger) {
+  constructor(replicas: ReplicaMap, locks: KeyedLock<number>, logger: Logger, clock: Clock) {
     this.#replicas = replicas;
     this.#locks = locks;
     this.#logger = logger;
+    this.#clock = clock;
   }
 
   /** Brings what a crash left on a volume in order, and remembers what is there. */
@@ -40,7 +50,13 @@ export class ReplicaDisposal {
         this.#replicas.beingWritten.set(replica.blockId, replica);
         volume.usedBytes += replica.usedBytes;
       },
-      onQuarantined: (block) => void this.#replicas.quarantined.set(block.blockId, { block, volume }),
+      onQuarantined: (block) => {
+        const other = this.#replicas.quarantined.get(block.blockId);
+        // In two directories: that of the newer generation is worth more, if any of them is worth anything.
+        const isOlder = other !== undefined && other.block.generationStamp > block.generationStamp;
+        if (other) orphans.push(isOlder ? this.#dropFiles(volume, block) : this.#dropFiles(other.volume, other.block));
+        if (!isOlder) this.#replicas.quarantined.set(block.blockId, { block, volume });
+      },
     };
     await scanVolume(volume, result, this.#logger);
     await Promise.all(orphans);
@@ -52,8 +68,7 @@ export class ReplicaDisposal {
     const paths = [replica.dataPath, replica.metaPath];
     // A finalize that failed half-way left files there.
     if (!this.#replicas.getFinalized(blockId)) paths.push(...Object.values(volume.finalizedPaths(blockId, generationStamp)));
-    for (const path of volume.failure === undefined ? paths : [])
-      await volume.discard(path).catch((error: unknown) => this.#logger.warn(`${path} cannot be deleted: ${String(error)}`));
+    for (const path of volume.failure === undefined ? paths : []) await this.#discard(volume, blockId, path);
     volume.usedBytes -= replica.usedBytes;
     replica.usedBytes = 0;
     if (this.#replicas.beingWritten.get(blockId) === replica) this.#replicas.beingWritten.delete(blockId);
@@ -68,8 +83,40 @@ export class ReplicaDisposal {
     const aside = this.#replicas.quarantined.get(blockId);
     if (!aside) return;
     this.#replicas.quarantined.delete(blockId);
-    if (aside.volume.failure !== undefined) return;
-    for (const path of aside.volume.quarantinedPaths(blockId, aside.block.generationStamp)) await aside.volume.discard(path);
+    if (aside.volume.failure === undefined) await this.#dropFiles(aside.volume, aside.block);
+  }
+
+  /** Tries once more to delete what could not be deleted. At most twice a minute, in the background. Never throws. */
+  retryDeletions(): void {
+    const nowMs = this.#clock.monotonicMs();
+    if (this.#undeleted.size === 0 || this.#trying || this.#isClosed || nowMs - this.#triedMs < retryIntervalMs) return;
+    this.#triedMs = nowMs;
+    this.#trying = this.#retryDeletions().finally(() => (this.#trying = undefined));
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#trying;
+  }
+
+  async #retryDeletions(): Promise<void> {
+    for (const [path, { blockId, volume }] of [...this.#undeleted]) {
+      await this.#locks.run(blockId, async () => {
+        if (this.#isClosed || !this.#undeleted.delete(path)) return;
+        // A new replica of the block may have taken the name meanwhile.
+        if (volume.failure === undefined && !this.#isInUse(path, blockId)) await this.#discard(volume, blockId, path);
+      });
+    }
+  }
+
+  #isInUse(path: string, blockId: number): boolean {
+    const open = this.#replicas.beingWritten.get(blockId);
+    const finalized = this.#replicas.getFinalized(blockId);
+    const aside = this.#replicas.quarantined.get(blockId);
+    const paths = open ? [open.dataPath, open.metaPath] : [];
+    if (finalized) paths.push(...Object.values(this.#replicas.volumeOf(finalized).finalizedPaths(blockId, finalized.generationStamp)));
+    if (aside) paths.push(...aside.volume.quarantinedPaths(blockId, aside.block.generationStamp));
+    return paths.includes(path);
   }
 
   /** Locks the block. */
@@ -126,14 +173,26 @@ export class ReplicaDisposal {
     });
   }
 
+  /** Of a replica that was put aside: where it is, and where it stayed if it could not be moved. */
+  async #dropFiles(volume: Volume, { blockId, generationStamp }: Generation): Promise<void> {
+    const paths = volume.quarantinedPaths(blockId, generationStamp);
+    if (!this.#replicas.getFinalized(blockId)) paths.push(...Object.values(volume.finalizedPaths(blockId, generationStamp)));
+    for (const path of paths) await this.#discard(volume, blockId, path);
+  }
+
   async #discardFiles(volume: Volume, { blockId, generationStamp }: Generation): Promise<void> {
     const { data, meta } = volume.finalizedPaths(blockId, generationStamp);
+    await this.#discard(volume, blockId, data);
+    await this.#discard(volume, blockId, meta);
+  }
+
+  /** Never rejects: a file that cannot be deleted now is tried again, and at the next start, which finds it. */
+  async #discard(volume: Volume, blockId: number, path: string): Promise<void> {
     try {
-      await volume.discard(data);
-      await volume.discard(meta);
+      await volume.discard(path);
     } catch (error) {
-      // It comes back at the next start, and the name node has it deleted again.
-      this.#logger.warn(`${data} cannot be deleted: ${String(error)}`);
+      this.#logger.warn(`${path} cannot be deleted, it is tried again: ${String(error)}`);
+      this.#undeleted.set(path, { blockId, volume });
       void volume.noteFailure(error);
     }
   }

@@ -185,11 +185,16 @@ async function truncate(volume: Volume, path: string, lengthBytes: number): Prom
   }
 }
 
-/** What may be said of them: names and lengths. */
+/**
+ * What may be said of them: names and lengths. Data without a checksum file is of a generation that nobody knows any more: the lowest, so
+ * that any that the name node has outlives it. Checksums without data are of no use to anybody.
+ */
 async function scanQuarantine(volume: Volume, result: ScanResult): Promise<void> {
   for (const [blockId, { hasData, generationStamps }] of await readPairs(volume, volume.folder('quarantine'))) {
-    const generationStamp = Math.max(0, ...generationStamps);
-    if (!hasData || generationStamp === 0) continue;
+    const generationStamp = Math.max(1, ...generationStamps);
+    for (const stamp of generationStamps)
+      if (!hasData || stamp !== generationStamp) await volume.discard(join(volume.folder('quarantine'), metaName(blockId, stamp)));
+    if (!hasData) continue;
     result.onQuarantined({
       blockId,
       generationStamp,

@@ -28,8 +28,7 @@ export function unconverged(cluster: SimulatedCluster): string[] {
       wrong.push(`blk_${block.blockId} belongs to inode ${block.inodeId}, which is no file`);
       continue;
     }
-    // What was deleted without a sync would be back after a power cut, and deleted again: it is none of what is there.
-    const found = durableReplicas(cluster, block).filter(({ disk, data }) => disk.disk.has(data));
+    const found = durableReplicas(cluster, block);
     if (found.length !== Math.min(inode.replication, cluster.config.dataNodeCount)) {
       wrong.push(`blk_${block.blockId}_${block.generationStamp} of ${view.readPath(inode)} has ${found.length} good replicas (${found.map(({ machine }) => machine.name).join(', ')}), ${inode.replication} are wanted`);
     }

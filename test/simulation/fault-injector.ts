@@ -10,9 +10,12 @@ import type { SimulationStats } from './simulation-stats.js';
 /** How long a fault that has a duration lasts, ms. */
 const longestMs = 30_000;
 
+/** By then the name node knows of a replica that is gone. */
+const forgottenAfterMs = 60_000;
+
 /**
- * Breaks things, as the seed will, and mends them after a while. It keeps to what promises.md promises against (P2): never the last
- * durable good copy of a block, nor one of so many that the name node's own choice could make another one the last.
+ * Breaks things, as the seed will, and mends them after a while. It keeps to what is promised against (P2): at
+ * any time a block has fewer replicas that are lost, or rotten and not known to be, than it is to have.
  */
 export class FaultInjector {
   readonly #cluster: SimulatedCluster;
@@ -20,6 +23,8 @@ export class FaultInjector {
   readonly #random: Random;
   /** What undoes the faults that last. */
   readonly #mending = new Set<() => void>();
+  /** When replicas of a block were destroyed. */
+  readonly #lossesMs = new Map<number, number[]>();
   #isOver = false;
 
   constructor(cluster: SimulatedCluster, stats: SimulationStats) {
@@ -243,21 +248,25 @@ export class FaultInjector {
   }
 
   /**
-   * Whether the block survives without some of its replicas, whatever the name node does meanwhile: it may be about to delete replicas
-   * beyond the number wanted, any of them, since it does not know yet which are lost.
+   * Whether the block survives without some of its replicas, whatever the name node does meanwhile: until it hears of rot it takes a
+   * rotten replica for a good one, and where there are more than are wanted it may keep those that are rotten.
    */
   #canLose(block: StoredBlock, replicas: readonly ReplicaPlace[], isLost: (replica: ReplicaPlace) => boolean): boolean {
-    const { nameNode } = this.#cluster;
+    const { nameNode, dataNodes, simulator } = this.#cluster;
     const inode = nameNode.view().readInode(block.inodeId);
     // Nobody was promised anything of a file that is being written.
     if (inode?.type !== 'file' || inode.isUnderConstruction) return false;
     const left = replicas.filter((replica) => !isLost(replica)).length;
-    return left - Math.max(0, replicas.length - inode.replication) >= 1;
+    const places = dataNodes.flatMap((machine) => machine.disks.map((disk) => placeOf(machine, disk, block)));
+    const unusable = places.filter(({ disk, data }) => (disk.disk.has(data) || disk.disk.durableBytes(data)) && !replicas.some((replica) => replica.disk === disk)).length;
+    const lately = (this.#lossesMs.get(block.blockId) ?? []).filter((atMs) => simulator.nowMs - atMs < forgottenAfterMs).length;
+    return left >= 1 && unusable + lately + (replicas.length - left) < inode.replication;
   }
 
   #noteDestroyed(block: Block): void {
     const { destroyedReplicas } = this.#cluster;
     destroyedReplicas.set(block.blockId, (destroyedReplicas.get(block.blockId) ?? 0) + 1);
+    this.#lossesMs.set(block.blockId, [...(this.#lossesMs.get(block.blockId) ?? []), this.#cluster.simulator.nowMs]);
   }
 
   #twoMachines(): [Machine, Machine] {

@@ -36,7 +36,7 @@ export function durableReplicas(cluster: SimulatedCluster, block: { blockId: num
       const place = placeOf(machine, disk, block);
       const data = disk.disk.durableBytes(place.data);
       const meta = disk.disk.durableBytes(place.meta);
-      if (data && meta && isGood(data, meta, block)) found.push(place);
+      if (data && meta && isVisible(place) && isGood(data, meta, block)) found.push(place);
     }
   }
   return found;
@@ -45,6 +45,11 @@ export function durableReplicas(cluster: SimulatedCluster, block: { blockId: num
 export function placeOf(machine: DataNodeMachine, disk: MachineDisk, block: { blockId: number; generationStamp: number }): ReplicaPlace {
   const folder = `/data/current/${finalizedSubdirectory(block.blockId)}`;
   return { machine, disk, data: `${folder}/${dataName(block.blockId)}`, meta: `${folder}/${metaName(block.blockId, block.generationStamp)}` };
+}
+
+/** What was deleted without a sync would be back after a power cut, and deleted again: it is none of what is there. */
+function isVisible({ disk, data, meta }: ReplicaPlace): boolean {
+  return disk.disk.has(data) && disk.disk.has(meta);
 }
 
 function isGood(data: Buffer, meta: Buffer, block: { blockId: number; generationStamp: number; lengthBytes: number }): boolean {

@@ -34,7 +34,8 @@ export async function runSimulation(options: { seed: number; minutes: number; co
   const config: SimulationConfig = { ...drawConfig(seededRandom(simulator.random.integer(2 ** 32))), ...options.config };
   const stats = new SimulationStats();
   const cluster = new SimulatedCluster(simulator, config);
-  cluster.log = options.log;
+  const { log } = options;
+  if (log) simulator.onNote = (kind, details) => log(`${(simulator.nowMs / 1000).toFixed(4).padStart(10)} ${kind.padEnd(12)} ${details.filter((detail) => detail !== undefined).join(' ')}`);
   const run: SimulationRun = { seed, config, stats, simulatedMs: 0, eventCount: 0, hash: '', convergenceMs: 0, failure: undefined, trace: [] };
   const onRejection = (error: unknown) => simulator.fail(new Violation(`a rejection that nobody handles: ${error instanceof Error ? error.stack : String(error)}`));
   process.on('unhandledRejection', onRejection);

@@ -94,8 +94,6 @@ export class SimulatedCluster {
   readonly clients: ClientMachine[];
   /** Told of each fault that has happened. */
   onFault: (kind: string) => void = () => {};
-  /** The nodes' own words: for looking at a failure. */
-  log: ((line: string) => void) | undefined;
   /** How many durable replicas of a block the simulation itself has destroyed. */
   readonly destroyedReplicas = new Map<number, number>();
   #lives = 0;
@@ -325,10 +323,9 @@ export class SimulatedCluster {
     const write = (level: string, message: string) => {
       if (!process.isAlive) return;
       simulator.note('log', process.name, level, message);
-      this.log?.(`${(simulator.nowMs / 1000).toFixed(3).padStart(9)} ${process.name.padEnd(6)} ${level} ${message}`);
     };
     return {
-      debug: (message) => this.log && write('DEBUG', message),
+      debug: () => {},
       info: (message) => write('INFO', message),
       warn: (message) => write('WARN', message),
       error: (message, cause) => {

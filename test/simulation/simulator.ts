@@ -26,6 +26,8 @@ const turnsPerBatch = 128;
 export class Simulator {
   readonly trace = new Trace();
   readonly random: Random;
+  /** Told of each event, for looking at a failure. */
+  onNote: ((kind: string, details: (string | number | undefined)[]) => void) | undefined;
   #nowMs = 0;
   #sequence = 0;
   #heap: ScheduledEvent[] = [];
@@ -52,6 +54,7 @@ export class Simulator {
 
   note(kind: string, ...details: (string | number | undefined)[]): void {
     this.trace.note(this.#nowMs, kind, ...details);
+    this.onNote?.(kind, details);
   }
 
   /** Ends the run with this error, once the event that is running is over. The first one counts. */

@@ -539,3 +539,27 @@ test('a disk that takes no writes any more is out of use, and still serves what 
   t.deepEqual(await readVerified(store, { blockId: 1, generationStamp: 9 }), content(1, 50));
   await store.close();
 });
+
+test('what cannot be deleted is tried again, unless a new replica of the block has taken its name meanwhile', async (t) => {
+  const disk = new SimulatedDisk();
+  const clock = new ManualClock();
+  const store = await LocalBlockStore.open({ disk: disk.mount(), directories: ['/data'], clock, random: seededRandom(1) });
+  for (const blockId of [1, 2]) {
+    const writer = await store.create(request(blockId, 9));
+    await appendAll(writer, content(blockId, 300), { chunkBytes, packetBytes, isLast: true });
+    await writer.finalize();
+  }
+  disk.onCall = (call) => {
+    if (call === 'rename') throw failure('EIO', 'a bad sector');
+  };
+  for (const blockId of [1, 2]) t.is((await store.invalidate({ blockId, generationStamp: 9 })).outcome, 'removed');
+  disk.onCall = () => {};
+  t.is(disk.files().filter((path) => path.includes('/current/')).length, 4);
+  const writer = await store.create(request(2, 9));
+  await appendAll(writer, content(3, 300), { chunkBytes, packetBytes, isLast: true });
+  await writer.finalize();
+  clock.advance(60_000);
+  await store.readStorages();
+  await store.close();
+  t.deepEqual(disk.files().filter((path) => path.includes('/current/')).sort(), ['/data/current/subdir0/subdir0/blk_2', '/data/current/subdir0/subdir0/blk_2_9.meta']);
+});

@@ -119,9 +119,31 @@ test('a block in a directory where it does not belong, and one without checksums
     const again = await open(directory);
     t.deepEqual(
       [1, 2, 3].map((blockId) => again.getReplica(blockId)?.state),
-      ['quarantined', undefined, 'finalized'],
+      ['quarantined', 'quarantined', 'finalized'],
+    );
+    // Nobody knows the generation of the one without checksums: as the lowest it never outlives one that the name node has.
+    t.deepEqual(
+      [...again.quarantinedReplicas()].map(({ block }) => [block.blockId, block.generationStamp]),
+      [[1, 9], [2, 1]],
     );
     t.deepEqual((await readdir(join(directory, 'quarantine'))).sort(), ['blk_1', 'blk_1_9.meta', 'blk_2']);
+    await again.close();
+  }));
+
+test('what is put aside in part goes with its block, and checksums without their data go at once', (t) =>
+  withDirectory(async (directory) => {
+    const store = await open(directory);
+    for (const blockId of [1, 2]) {
+      await put(store, blockId, content(blockId, 100));
+      t.true(await store.quarantine({ blockId, generationStamp: 9 }, 'a test'));
+    }
+    await store.close();
+    await rm(join(directory, 'quarantine/blk_1_9.meta'));
+    await rm(join(directory, 'quarantine/blk_2'));
+    const again = await open(directory);
+    t.deepEqual(await readdir(join(directory, 'quarantine')), ['blk_1']);
+    t.is((await again.invalidate({ blockId: 1, generationStamp: 9 })).outcome, 'removed');
+    t.deepEqual(await readdir(join(directory, 'quarantine')), []);
     await again.close();
   }));
 
