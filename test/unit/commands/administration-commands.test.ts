@@ -52,7 +52,8 @@ test('a node is emptied while a client writes to it: the decommission waits for 
   let pipeline: string[] = [];
   const writer = await client.openWriter('/open', { onProgress: (progress) => (pipeline = [...progress.pipeline]) });
   await writer.write(bytes);
-  await waitUntil(() => pipeline.length === 3);
+  await writer.hflush();
+  t.is(pipeline.length, 3);
   const [name] = pipeline;
   const running = bench.run(`decommission ${name!}`);
   await waitUntil(() => /^1 block being written there/.test(bench.cluster.health().datanodes.find((node) => node.name === name)!.adminNote));
