@@ -129,7 +129,9 @@ test('a copy that was on its way when the block was opened again becomes a lefto
   const target = cluster.nodes.find((node) => !cluster.locations(block).includes(node.name) && node !== dead)!;
   const { blocks } = cluster.services;
   const targets = blocks.locate(block.blockId, { readerAddress: '127.0.0.1:1' });
+  t.is(cluster.services.health().blocks.underReplicated, 1);
   blocks.reopen(block.blockId, 0);
+  t.like(cluster.services.health().blocks, { underReplicated: 0, pendingReplication: 0 }, 'its writer looks after it now');
   const newer = { ...block, generationStamp: 5000 };
   blocks.updatePipeline(newer, targets);
   target.store(block);
@@ -168,4 +170,24 @@ test('a block that was written before the restart of the name node, and then del
   cluster.delete(block);
   await cluster.run(3000);
   t.true(cluster.nodes.every(({ commands }) => commands.some((command) => command.kind === 'invalidate' && command.blocks.some(({ blockId }) => blockId === block.blockId))));
+});
+
+test('an old replica that is reported while its block is under construction goes when the block is complete, without being reported again (fault 37)', async (t) => {
+  const cluster = await BlockCluster.started(4);
+  const block = cluster.write({ replication: 2 });
+  await cluster.run(1000);
+  const [kept, old] = cluster.holders(block);
+  const newer = { ...block, generationStamp: 5000 };
+  cluster.services.blocks.reopen(block.blockId, 0);
+  Object.assign(cluster.catalogBlocks[0]!, newer, { isComplete: false });
+  // What it knew of the pipeline goes with the name node: then the old replica is only a line of a report.
+  await cluster.restartNameNode();
+  await cluster.run(3000);
+  const other = cluster.nodes.find((node) => node !== kept && node !== old)!;
+  const recovered = { ...newer, generationStamp: 6000 };
+  for (const node of [kept!, other]) node.store(recovered);
+  cluster.commit(recovered, [kept!, other].map(({ uuid, storageId }) => ({ datanodeUuid: uuid, storageId, name: '', address: '', rack: '', state: 'live' as const })));
+  t.true(old!.replicas.has(block.blockId));
+  await cluster.runUntil(() => !old!.replicas.has(block.blockId), 60_000);
+  t.is(cluster.holders(recovered).length, 2);
 });
