@@ -41,7 +41,7 @@ export interface RenameRecord {
   target: string;
 }
 
-/** mkdir, concat (its target), touchz, touch, rmdir, chmod, chown, chgrp, cd, lcd, pwd, lpwd: a path that is as was asked for. */
+/** mkdir, concat (its target), recoverLease, touchz, touch, rmdir, chmod, chown, chgrp, cd, lcd, pwd, lpwd: a path that is as was asked for. */
 export interface PathRecord {
   path: string;
 }

@@ -30,6 +30,7 @@ const entries: CommandEntry[] = [
   entry('appendToFile', [], 'Files', 'Append local files to a file', () => import('./append-to-file.js')),
   entry('truncate', [], 'Files', 'Cut files to a length', () => import('./truncate.js')),
   entry('concat', [], 'Files', 'Append files to another without copying, and remove them', () => import('./concat.js')),
+  entry('recoverLease', [], 'Files', 'Close a file whose writer is gone', () => import('./recover-lease.js')),
   entry('stat', [], 'Files', 'Print what is known of a path, in a format', () => import('./stat.js')),
   entry('test', [], 'Files', 'Answer a question about a path by the exit code', () => import('./test.js')),
   entry('checksum', [], 'Files', 'Print the checksum of files', () => import('./checksum.js')),

@@ -19,6 +19,7 @@ export function createDfsFileSystem(client: DfsClient): FileSystem {
     setTimes: (path, times) => client.setTimes(path, times),
     append: (path, options) => append(client, path, options),
     truncate: (path, newLengthBytes) => client.truncate(path, newLengthBytes),
+    recoverLease: (path) => client.recoverLease(path),
     concat: (target, sources) => client.concat(target, sources),
   };
 }

@@ -105,6 +105,8 @@ export interface FileSystem {
   append?(path: string, options?: AppendFileOptions): Promise<ByteSink>;
   /** As `append`. True: done; false: the file is under construction until it is. */
   truncate?(path: string, newLengthBytes: number): Promise<boolean>;
+  /** Only where a file under construction has a holder. True: the file is closed; false: it is going to be. */
+  recoverLease?(path: string): Promise<boolean>;
   /** Only where it moves no bytes. The sources are gone then. */
   concat?(target: string, sources: readonly string[]): Promise<void>;
 }

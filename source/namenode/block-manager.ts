@@ -110,10 +110,14 @@ export class BlockManager implements BlockManagement {
       this.#redundancy.putReplica(entry, node, packReplica(node.number, storageIndex, replicaFlags.unconfirmed));
       this.#awaitConfirmation(block.blockId, node, nowMs, false);
     }
-    for (const old of [...(written?.replicas ?? []), ...(written?.leftovers ?? [])]) {
-      if (map.indexOfNode(entry, old.node.number) >= 0) continue;
-      strangers.note(old.node, { blockId: block.blockId, generationStamp: old.generationStamp, lengthBytes: old.finalizedLengthBytes ?? 0 }, 'leftover', nowMs);
-    }
+    const noteLeftover = (node: DatanodeDescriptor, generationStamp: number, lengthBytes: number) => {
+      if (map.indexOfNode(entry, node.number) >= 0) return;
+      // Whatever older generation it has by now: a pipeline that failed may have raised it.
+      strangers.note(node, { blockId: block.blockId, generationStamp: Math.max(generationStamp, block.generationStamp - 1), lengthBytes }, 'leftover', nowMs);
+    };
+    for (const old of [...(written?.replicas ?? []), ...(written?.leftovers ?? [])]) noteLeftover(old.node, old.generationStamp, old.finalizedLengthBytes ?? 0);
+    // Written since before our start: other nodes may have been in its pipeline, and nobody tells of a replica that is not finalized.
+    if (written && !written.isPipelineKnown) for (const node of this.#redundancy.datanodes.nodes) noteLeftover(node, block.generationStamp - 1, 0);
     this.#redundancy.recheck(entry);
   }
 

@@ -100,6 +100,25 @@ test('appendToFile changes nothing where a source or the target is wrong, and sa
   t.like(await bench.run('stat %b /a/f'), { stdout: '6\n' });
 });
 
+test('recoverLease closes the file of a writer that is gone', async (t) => {
+  const bench = await CommandBench.start(t, { blockSizeBytes: 1000 });
+  await bench.write('/closed', 'x');
+  const { client, die } = bench.cluster.mortalClient();
+  const writer = await client.openWriter('/open', {});
+  await writer.write(Buffer.from('flushed'));
+  await writer.hflush();
+  die();
+  t.like(await bench.run('recoverLease -path /closed'), { code: 0, stdout: 'recoverLease SUCCEEDED on /closed\n', stderr: '' });
+  const first = await bench.run('recoverLease -path /open');
+  t.deepEqual([first.code, /has begun, and is not done after 1 try/.test(first.stderr)], [1, true]);
+  t.like(await bench.run('recoverLease -retries 30 -path /open'), { code: 0, stdout: 'recoverLease SUCCEEDED on /open\n' });
+  t.is((await bench.run('cat /open')).stdout, 'flushed');
+  const none = await bench.run('recoverLease');
+  t.deepEqual([none.code, none.stderr.split('\n')[0]], [255, 'recoverLease: You must supply a -path argument to recoverLease.']);
+  t.like(await bench.run('recoverLease -path /none'), { code: 1, stderr: "recoverLease: `/none': No such file or directory\n" });
+  t.like(await bench.run('recoverLease -path /'), { code: 1, stderr: "recoverLease: `/': Is a directory\n" });
+});
+
 test('an appendToFile that is cancelled leaves the file closed, with all that it had', async (t) => {
   const bench = await CommandBench.start(t, { blockSizeBytes: 1000 });
   await bench.write('/f', 'first\n');

@@ -188,6 +188,8 @@ test('an old replica that is reported while its block is under construction goes
   for (const node of [kept!, other]) node.store(recovered);
   cluster.commit(recovered, [kept!, other].map(({ uuid, storageId }) => ({ datanodeUuid: uuid, storageId, name: '', address: '', rack: '', state: 'live' as const })));
   t.true(old!.replicas.has(block.blockId));
+  const idle = cluster.nodes.find((node) => node !== kept && node !== old && node !== other)!;
+  await cluster.runUntil(() => idle.commands.some((command) => command.kind === 'invalidate' && command.blocks[0]!.generationStamp === 5999), 60_000);
   await cluster.runUntil(() => !old!.replicas.has(block.blockId), 60_000);
   t.is(cluster.holders(recovered).length, 2);
 });
