@@ -212,6 +212,7 @@ export function createClientHandlers(parts: ClientServiceParts): Handlers<Client
     'cluster.getHealth': () => cluster.health(),
     'cluster.setNodeState': async (params, context) => {
       checkSuperuser(requesterOf(context).caller, nodeOperations[params.state]);
+      await safeMode.allow(`Cannot ${nodeOperations[params.state]} ${params.node}`);
       const node = cluster.datanodes.findByName(params.node);
       const names = cluster.reports().map(({ name }) => name);
       if (!node) throw new InvalidArgumentError(`there is no data node ${params.node}; the cluster has ${names.length === 0 ? 'none yet' : names.join(', ')}`);

@@ -81,6 +81,11 @@ test('maintenance returns when the node may go; it ends by itself, and bad words
   const nobody = await bench.run('decommission dn9');
   t.is(nobody.code, 1);
   t.regex(nobody.stderr, /there is no data node dn9; the cluster has dn1, dn2, dn3, dn4/);
+  await bench.setUp('safemode enter');
+  const safe = await bench.run('decommission dn1');
+  t.not(safe.code, 0);
+  t.regex(safe.stderr, /Cannot decommission dn1\. Name node is in safe mode\./);
+  await bench.setUp('safemode leave');
   const other = await bench.run('decommission dn1', { user: 'bob' });
   t.not(other.code, 0);
   t.regex(other.stderr, /Access denied for user bob\. Superuser privilege is required for operation decommission/);

@@ -1,6 +1,7 @@
 import test from 'ava';
 import { encodeNodeWish } from '../../../source/namenode/node-wish.js';
 import { nodeWishKey } from '../../../source/namenode/keys.js';
+import { NotEnoughReplicasError } from '../../../source/protocol/errors.js';
 import type { Block } from '../../../source/protocol/block.js';
 import { BlockCluster, type SimulatedDatanode } from '../../helpers/block-cluster.js';
 
@@ -61,6 +62,15 @@ test('while a node is being emptied, or is in maintenance, repair copies nothing
     await cluster.runUntil(() => cluster.services.health().blocks.underReplicated === 0);
     t.is(node!.replicas.size, held, state);
   }
+});
+
+test('a write that finds too few nodes is told which of them are to go', async (t) => {
+  const cluster = await BlockCluster.started(3);
+  await wish(cluster, cluster.nodes[0]!, 'decommissioned');
+  await wish(cluster, cluster.nodes[1]!, 'in-maintenance');
+  const request = { count: 3, blockSizeBytes: 1000, writerAddress: '127.0.0.1:1', excluded: [], existing: [], path: '/a' };
+  const error = t.throws(() => cluster.services.blocks.chooseTargets(request), { instanceOf: NotEnoughReplicasError, message: /written to 1 of the 2 minReplication nodes/ });
+  t.deepEqual((error as InstanceType<typeof NotEnoughReplicasError>).details, ['dn1 (127.0.0.1:9864): being decommissioned', 'dn2 (127.0.0.1:9865): about to be in maintenance']);
 });
 
 test('with too few other nodes a decommission goes on, and says why; a new node lets it finish', async (t) => {
