@@ -18,10 +18,13 @@ export class MachineDisk {
   hangsUntilMs = 0;
 }
 
-type CallKind = 'open' | 'read' | 'write' | 'truncate' | 'dataSync' | 'close' | 'rename' | 'unlink' | 'makeDirectory' | 'readDirectory' | 'readSize' | 'syncDirectory' | 'readSpace' | 'lock';
+export type DiskCallKind = 'open' | 'read' | 'write' | 'truncate' | 'dataSync' | 'close' | 'rename' | 'unlink' | 'makeDirectory' | 'readDirectory' | 'readSize' | 'syncDirectory' | 'readSpace' | 'lock';
 
-const changes: ReadonlySet<CallKind> = new Set(['write', 'truncate', 'dataSync', 'rename', 'unlink', 'makeDirectory', 'syncDirectory']);
-const failureOf: Partial<Record<CallKind, keyof MachineDisk['failures']>> = { read: 'read', write: 'write', dataSync: 'dataSync', syncDirectory: 'dataSync', rename: 'rename', open: 'open' };
+/** Decides the fate of each call: an error, or 'crash' where whoever decides has killed the process. */
+export type DiskFateOf = (kind: DiskCallKind, path: string) => 'EIO' | 'ENOSPC' | 'crash' | undefined;
+
+const changes: ReadonlySet<DiskCallKind> = new Set(['write', 'truncate', 'dataSync', 'rename', 'unlink', 'makeDirectory', 'syncDirectory']);
+const failureOf: Partial<Record<DiskCallKind, keyof MachineDisk['failures']>> = { read: 'read', write: 'write', dataSync: 'dataSync', syncDirectory: 'dataSync', rename: 'rename', open: 'open' };
 
 const bytesPerMs = 300_000;
 const sectorBytes = 512;
@@ -36,15 +39,17 @@ export class ProcessDisk implements Disk {
   readonly #mounted: Disk[];
   readonly #random: Random;
   readonly #onFault: (kind: string) => void;
+  readonly #fateOf: DiskFateOf | undefined;
   /** Writes that have not had their effect. */
   readonly #pendingWrites = new Set<() => void>();
 
-  constructor(process: SimulatedProcess, disks: readonly MachineDisk[], onFault: (kind: string) => void) {
+  constructor(process: SimulatedProcess, disks: readonly MachineDisk[], onFault: (kind: string) => void, fateOf?: DiskFateOf) {
     this.#process = process;
     this.#disks = disks;
     this.#mounted = disks.map(({ disk }) => disk.mount());
     this.#random = process.simulator.fork();
     this.#onFault = onFault;
+    this.#fateOf = fateOf;
     process.onKilled(() => {
       for (const tear of this.#pendingWrites) tear();
       this.#pendingWrites.clear();
@@ -121,7 +126,7 @@ export class ProcessDisk implements Disk {
     );
   }
 
-  async #call<T>(kind: CallKind, path: string, bytes: number, perform: (disk: Disk) => Promise<T>, isGrowing = false, tear?: () => void): Promise<T> {
+  async #call<T>(kind: DiskCallKind, path: string, bytes: number, perform: (disk: Disk) => Promise<T>, isGrowing = false, tear?: () => void): Promise<T> {
     const process = this.#process;
     if (!process.enterSeam()) return never();
     const { index } = split(path);
@@ -130,7 +135,9 @@ export class ProcessDisk implements Disk {
     const random = this.#random;
     simulator.note('disk', process.name, kind, path, bytes);
     const isChange = isGrowing || changes.has(kind);
-    const error = this.#errorOf(machineDisk, kind, path, isChange);
+    const fate = this.#fateOf?.(kind, path);
+    if (fate === 'crash') return never();
+    const error = fate === undefined ? this.#errorOf(machineDisk, kind, path, isChange) : failure(fate, path);
     const delayMs = machineDisk.slowness * (latencyOf(kind, random) + bytes / bytesPerMs) + Math.max(0, machineDisk.hangsUntilMs - simulator.nowMs);
     const isEarly = random.next() < 0.5;
     const begun = isEarly && !error ? perform(this.#mounted[index]!) : undefined;
@@ -146,7 +153,7 @@ export class ProcessDisk implements Disk {
     });
   }
 
-  #errorOf(disk: MachineDisk, kind: CallKind, path: string, isChange: boolean): Error | undefined {
+  #errorOf(disk: MachineDisk, kind: DiskCallKind, path: string, isChange: boolean): Error | undefined {
     const name = failureOf[kind];
     if (name !== undefined && disk.failures[name] > 0) {
       disk.failures[name]--;
@@ -159,7 +166,7 @@ export class ProcessDisk implements Disk {
   }
 }
 
-function latencyOf(kind: CallKind, random: Random): number {
+function latencyOf(kind: DiskCallKind, random: Random): number {
   const spread = 0.5 + random.next();
   return spread * (kind === 'dataSync' || kind === 'syncDirectory' ? 1.2 : 0.05);
 }

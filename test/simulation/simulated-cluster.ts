@@ -12,7 +12,7 @@ import { type DfsError, InputOutputError, NoSpaceError, StorageDamagedError } fr
 import type { Identity } from '../../source/protocol/hello.js';
 import { LocalBlockStore } from '../../source/storage/local-block-store.js';
 import { type MemoryStore, type MemoryStoreImage, openMemoryStore } from '../../source/storage/memory-store.js';
-import { MachineDisk, ProcessDisk } from './process-disk.js';
+import { type DiskCallKind, type DiskFateOf, MachineDisk, ProcessDisk } from './process-disk.js';
 import { acceptSimulatedChannel, createFramePool, createSimulatedConnector } from './simulated-block-channel.js';
 import { SimulatedNetwork } from './simulated-network.js';
 import { never, SimulatedProcess } from './simulated-process.js';
@@ -94,6 +94,8 @@ export class SimulatedCluster {
   readonly clients: ClientMachine[];
   /** Told of each fault that has happened. */
   onFault: (kind: string) => void = () => {};
+  /** Decides the fate of each call of a data node's disk; undefined: as the others. */
+  onDiskCall: ((machine: DataNodeMachine, kind: DiskCallKind, path: string) => ReturnType<DiskFateOf>) | undefined;
   /** How many durable replicas of a block the simulation itself has destroyed. */
   readonly destroyedReplicas = new Map<number, number>();
   #lives = 0;
@@ -224,7 +226,7 @@ export class SimulatedCluster {
     const { clock, random } = process;
     const logger = this.logger(process);
     const store = await LocalBlockStore.open({
-      disk: new ProcessDisk(process, machine.disks, (kind) => this.onFault(kind)),
+      disk: new ProcessDisk(process, machine.disks, (kind) => this.onFault(kind), (kind, path) => this.onDiskCall?.(machine, kind, path)),
       directories: machine.disks.map((_, index) => `/${index}/data`),
       clock,
       random,

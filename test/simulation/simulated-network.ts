@@ -38,6 +38,9 @@ export interface MessageFaults {
   longestDelayMs: number;
 }
 
+/** The request never arrives, or its answer, and the connection breaks; or the request comes a second time, later. */
+export type CallFate = 'request-lost' | 'answer-lost' | 'repeated';
+
 export const noMessageFaults: MessageFaults = { delay: 0, reset: 0, streamReset: 0, duplicate: 0, late: 0, flip: 0, longestDelayMs: 0 };
 
 const bytesPerMs = 100_000;
@@ -49,6 +52,8 @@ export class SimulatedNetwork {
   faults: MessageFaults = { ...noMessageFaults };
   /** Told of each fault of a message. */
   onFault: (kind: string) => void = () => {};
+  /** Decides the fate of each call; undefined: as the others. */
+  onCall: ((caller: string, method: string) => CallFate | undefined) | undefined;
   readonly #hosts = new Map<string, Host>();
   readonly #links = new Map<string, Link>();
   /** Packets on their way, by the host that sent them. */

@@ -223,6 +223,14 @@ class RpcLine {
     this.#waiting.get(id)!.isSent = true;
     const { faults, random, onFault } = this.#network;
     const item: Item = { id, text };
+    const fate = this.#network.onCall?.(this.#process.name, this.#waiting.get(id)!.method);
+    if (fate === 'repeated') {
+      pipe.sendStray(item, 3000);
+    } else if (fate !== undefined) {
+      if (fate === 'answer-lost') pipe.sendStray(item, 0);
+      this.#process.after(0.5, () => pipe.breakOff());
+      return;
+    }
     const draw = random.next();
     let least = 0;
     const isDrawn = (probability: number) => draw >= least && draw < (least += probability);
