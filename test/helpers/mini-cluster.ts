@@ -325,6 +325,11 @@ export class MiniDataNode {
     await running?.stop();
   }
 
+  async restart(): Promise<void> {
+    await this.kill();
+    await this.start();
+  }
+
   async replicaFile(blockId: number): Promise<string | undefined> {
     for (const directory of this.directories) {
       const files = await readdir(join(directory, 'current'), { recursive: true });
