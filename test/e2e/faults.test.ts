@@ -32,7 +32,7 @@ test('a data node killed in the middle of a put costs nothing: the put succeeds,
   for await (const { locations } of client.blocks('/f')) t.is(locations.filter(({ name }) => name !== victim).length, 3);
 });
 
-test('with two of four nodes killed every file still reads; nodes that come back give up their excess replicas', async (t) => {
+test('with two of four nodes killed every file still reads; nodes that come back give up their excess replicas (fault 51)', async (t) => {
   const cluster = await RealCluster.create({ dataNodes: 4, settings: { ...quickVerdicts, block_size: '1m' } });
   t.teardown(() => cluster.destroy());
   const contents = Array.from({ length: 6 }, (_, i) => randomBytes(700_000 * (i + 1)));

@@ -6,8 +6,8 @@ import { Socket } from 'node:net';
  */
 const routes = new Map<string, string>(Object.entries(JSON.parse(process.env['DFSH_TEST_ROUTES'] ?? '{}') as Record<string, string>));
 
+/** Added to those that there are. */
 export function reroute(changes: Record<string, string>): void {
-  routes.clear();
   for (const [from, to] of Object.entries(changes)) routes.set(from, to);
 }
 

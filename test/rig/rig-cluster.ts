@@ -54,6 +54,7 @@ interface RigNode {
   dataDirectory: string;
   child: ChildProcess | undefined;
   isStopped: boolean;
+  startedMs: number;
 }
 
 /**
@@ -90,7 +91,7 @@ export class RigCluster {
     const node = (name: string, address: string, args: string[]): RigNode => {
       const directory = directoryOf(name);
       mkdirSync(directory, { recursive: true });
-      return { name, address, args: [...args, '--config', configFile, '--data-dir', directory], dataDirectory: directory, child: undefined, isStopped: false };
+      return { name, address, args: [...args, '--config', configFile, '--data-dir', directory], dataDirectory: directory, child: undefined, isStopped: false, startedMs: 0 };
     };
     const nodes = [node('nn', nameNode, ['namenode', '--format']), ...ports.map((port, i) => node(`dn${i + 1}`, `127.0.0.1:${port}`, ['datanode', String(port)]))];
     const client = await connect({ nameNode, retryTimeoutMs: 20_000 });
@@ -103,6 +104,11 @@ export class RigCluster {
 
   isRunning(name: string): boolean {
     return this.#node(name).child !== undefined;
+  }
+
+  /** Of a running node. */
+  pidOf(name: string): number {
+    return this.#node(name).child!.pid!;
   }
 
   addressOf(name: string): string {
@@ -129,6 +135,7 @@ export class RigCluster {
     });
     node.child = child;
     node.isStopped = false;
+    node.startedMs = performance.now();
   }
 
   startAll(): void {
@@ -187,7 +194,12 @@ export class RigCluster {
 
   /** Every node runs and is live, and changes are taken. */
   settled(limitMs?: number): Promise<ClusterHealth> {
-    const isFresh = ({ datanodes }: ClusterHealth) => datanodes.length === this.dataNodeNames.length && datanodes.every(({ state }) => state === 'live');
+    // A heartbeat from before the start is one of the node's former life.
+    const isOfThisLife = ({ address, sinceHeartbeatMs }: ClusterHealth['datanodes'][number]) => {
+      const node = [...this.#nodes.values()].find((each) => each.address === address);
+      return node !== undefined && sinceHeartbeatMs < performance.now() - node.startedMs;
+    };
+    const isFresh = ({ datanodes }: ClusterHealth) => datanodes.length === this.dataNodeNames.length && datanodes.every((each) => each.state === 'live' && isOfThisLife(each));
     return this.until('every data node live, safe mode off', (health) => isFresh(health) && !health.safeMode.isOn, limitMs);
   }
 
