@@ -10,7 +10,7 @@ export { connect, type ConnectOptions } from './compose.js';
 export type { DfsClient, FileReader, FileWriter, ReadOptions, ReadProgress, WriteOptions, WriteProgress } from './client/client-api.js';
 export type { ReadCounters } from './client/hedged-reads.js';
 export type { Block, LocatedBlock, ReplicaLocation } from './protocol/block.js';
-export type { ClusterEvent, ClusterHealth, DatanodeReport, FeedItem } from './protocol/cluster-events.js';
+export type { AdminState, BalancerStatus, ClusterEvent, ClusterHealth, DatanodeReport, FeedItem } from './protocol/cluster-events.js';
 /** What --json prints: an object a line. */
 export type * from './commands/records.js';
 export type { FileStatus } from './protocol/file-status.js';
