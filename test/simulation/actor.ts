@@ -1,30 +1,35 @@
 import type { Random } from '../../source/base/random.js';
-import type { DfsClient } from '../../source/client/client-api.js';
+import type { DfsClient, FileWriter } from '../../source/client/client-api.js';
 import { DfsError, FileNotFoundError } from '../../source/protocol/errors.js';
 import type { FileStatus } from '../../source/protocol/file-status.js';
 import { contentOf } from './content.js';
 import { checkDurable } from './durability-check.js';
-import { readAndCheck } from './file-reading.js';
+import {
+  cut,
+  extended,
+  type FoundTree,
+  type Histories,
+  isBelow,
+  isContent,
+  joined,
+  lengthOf,
+  matchWorld,
+  type ModelFile,
+  type ModelTree,
+  readFile,
+  type Segment,
+  showFound,
+  showWorld,
+} from './file-model.js';
 import { type ClientMachine, isBroken, type SimulatedCluster } from './simulated-cluster.js';
 import type { SimulationStats } from './simulation-stats.js';
 import { Violation } from './simulator.js';
-
-/** A file of the model: its bytes by their version. */
-export interface ModelFile {
-  version: number;
-  lengthBytes: number;
-  replication: number;
-}
-
-/** By path; null is a directory. What is not there does not exist. */
-export type ModelTree = Map<string, ModelFile | null>;
 
 /** What all actors of a run share. */
 export interface Stage {
   cluster: SimulatedCluster;
   stats: SimulationStats;
-  /** Of every version that was begun. */
-  versions: Map<number, number>;
+  histories: Histories;
   actors: Actor[];
   /** Actors stop after their operation. */
   isOver: boolean;
@@ -33,9 +38,23 @@ export interface Stage {
 class ClientDiedError extends Error {}
 
 /** Failures of the world: the call did not happen, and may be tried again some day. */
-const refusals = new Set(['UnavailableError', 'OverloadedError', 'SafeModeError', 'NotEnoughReplicasError', 'NoSpaceError', 'NotReplicatedYetError', 'RecoveryInProgressError']);
+const refusals = new Set(['UnavailableError', 'OverloadedError', 'SafeModeError', 'NotEnoughReplicasError', 'NoSpaceError', 'NotReplicatedYetError', 'RecoveryInProgressError', 'AlreadyBeingCreatedError']);
 /** Failures of reading that bytes out of reach explain. */
 const readFailures = new Set(['UnavailableError', 'OverloadedError', 'BlockMissingError', 'InputOutputError', 'ChecksumError', 'OutcomeUnknownError', 'StorageDamagedError', 'RecoveryInProgressError']);
+
+/** How a file of a write ends, if nobody knows: whose it is, and what it may be. */
+interface GivenUp {
+  path: string;
+  /** Once it is closed by a recovery. */
+  recovered: ModelFile;
+}
+
+/** What a write has come to. */
+interface Progress {
+  isOpen: boolean;
+  /** Of the whole file, that were on disk for good by a sync. */
+  syncedBytes: number;
+}
 
 /**
  * A user with a directory of its own, in which nobody else changes anything: so what is there is known exactly, but for calls
@@ -74,6 +93,8 @@ export class Actor {
       await cluster.simulator.sleep(-Math.log(1 - this.#random.next()) * cluster.config.thinkTimeMs);
       if (this.#stage.isOver) return;
       await this.#step();
+      this.doing = '';
+      this.trouble = '';
     }
   }
 
@@ -92,29 +113,40 @@ export class Actor {
 
   async #step(): Promise<void> {
     const random = this.#random;
-    const files = [...this.tree].filter(([, node]) => node !== null).map(([path]) => path);
-    const directories = [...this.tree].filter(([, node]) => node === null).map(([path]) => path);
+    const files = this.#files();
+    const directories = this.#directories();
     const pick = <T>(values: readonly T[]): T => values[random.integer(values.length)]!;
     const { fileCount } = this.#stage.cluster.config;
     let draw = random.integer(100);
     const takes = (share: number) => (draw -= share) < 0;
     if (files.length === 0 || (files.length < fileCount && takes(30))) return this.#write(`${pick(directories)}/f${++this.#fileNumber}`);
-    if (takes(14)) return this.#write(pick(files));
-    if (takes(10)) return this.#put(random.next() < 0.5 ? pick(files) : `${pick(directories)}/p${++this.#fileNumber}`);
-    if (takes(22)) return this.#read(pick(files));
+    if (takes(10)) return this.#write(pick(files));
+    if (takes(8)) return this.#put(random.next() < 0.5 ? pick(files) : `${pick(directories)}/p${++this.#fileNumber}`);
+    if (takes(8)) return this.#append(pick(files));
+    if (takes(4)) return this.#truncate(pick(files));
+    if (takes(3)) return this.#concat(pick(files));
+    if (takes(20)) return this.#read(pick(files));
     if (takes(14)) return this.#readOthers();
     if (takes(6)) return this.#delete(pick(files));
     if (takes(4) && directories.length < 4) return this.#mkdir(`${pick(directories)}/d${++this.#fileNumber}`);
-    if (takes(7)) return this.#rename(pick(files), random.next() < 0.4 ? pick(files) : `${pick(directories)}/r${++this.#fileNumber}`);
+    if (takes(6)) return this.#rename(pick(files), random.next() < 0.4 ? pick(files) : `${pick(directories)}/r${++this.#fileNumber}`);
     if (takes(3) && directories.length > 1) return this.#rename(pick(directories.slice(1)), `${this.home}/m${++this.#fileNumber}`);
     if (takes(2) && directories.length > 1) return this.#delete(pick(directories.slice(1)));
-    if (takes(5)) return this.#setReplication(pick(files));
+    if (takes(4)) return this.#setReplication(pick(files));
     return this.#list();
   }
 
-  // Changes
+  #files(): string[] {
+    return [...this.tree].filter(([, node]) => node !== null).map(([path]) => path);
+  }
 
-  /** Runs a change of one call: the model becomes `after` when it succeeds, and `after` or as it was when nobody knows. */
+  #directories(): string[] {
+    return [...this.tree].filter(([, node]) => node === null).map(([path]) => path);
+  }
+
+  // Changes of one call
+
+  /** The model becomes `after` when it succeeds, and `after` or as it was when nobody knows. */
   async #change(what: string, after: ModelTree, call: (client: DfsClient) => Promise<unknown>): Promise<void> {
     const { stats, cluster } = this.#stage;
     this.#begin(what);
@@ -123,9 +155,8 @@ export class Actor {
       this.#become(after);
       stats.count(`acknowledged ${what.split(' ')[0]}`);
     } catch (error) {
-      const isRefused = error instanceof DfsError && refusals.has(error.name);
-      cluster.simulator.note('failed', this.name, what, (error as Error).message);
-      if (isRefused) return void stats.count('refused calls');
+      cluster.simulator.note('failed', this.name, what, String(error));
+      if (error instanceof DfsError && refusals.has(error.name)) return void stats.count('refused calls');
       this.#requireUnknown(error, what);
       stats.count('unknown outcomes');
       await this.#settle(what, [new Map(this.tree), after]);
@@ -135,12 +166,11 @@ export class Actor {
   }
 
   #mkdir(path: string): Promise<void> {
-    return this.#change(`mkdirs ${path}`, new Map([...this.tree, [path, null]]), (client) => client.mkdirs(path));
+    return this.#change(`mkdirs ${path}`, this.#treeWith(path, null), (client) => client.mkdirs(path));
   }
 
   #delete(path: string): Promise<void> {
-    const after = new Map([...this.tree].filter(([each]) => !isBelow(each, path)));
-    return this.#change(`delete ${path}`, after, (client) => client.delete(path, { recursive: this.tree.get(path) === null }));
+    return this.#change(`delete ${path}`, this.#treeWithout(path), (client) => client.delete(path, { recursive: this.tree.get(path) === null }));
   }
 
   async #rename(source: string, target: string): Promise<void> {
@@ -152,18 +182,45 @@ export class Actor {
 
   async #setReplication(path: string): Promise<void> {
     const file = this.tree.get(path)!;
-    const replication = 1 + this.#random.integer(Math.min(3, this.#stage.cluster.config.dataNodeCount));
-    // Fewer copies of a file of which some are rotten, unknown to all, might be the rotten ones.
-    if (replication < file.replication && this.#stage.cluster.config.faultKinds.has('bit-rot')) return;
-    const after = new Map([...this.tree, [path, { ...file, replication }]]) as ModelTree;
-    await this.#change(`setReplication ${path} ${replication}`, after, (client) => client.setReplication(path, replication));
+    const { config } = this.#stage.cluster;
+    const replication = 1 + this.#random.integer(Math.min(3, config.dataNodeCount));
+    // Of fewer copies all might be those that are rotten and not known to be.
+    if (replication < file.replication && (config.faultKinds.has('bit-rot') || config.faultKinds.has('cut-file') || config.faultKinds.has('lost-disk'))) return;
+    await this.#change(`setReplication ${path} ${replication}`, this.#treeWith(path, { ...file, replication }), (client) => client.setReplication(path, replication));
   }
 
-  #newVersion(lengthBytes: number): number {
-    const version = this.#stage.versions.size + 1;
-    this.#stage.versions.set(version, lengthBytes);
-    return version;
+  /** The file is closed again when its last block is cut: until then it is under construction, and nobody writes it. */
+  async #truncate(path: string): Promise<void> {
+    const file = this.tree.get(path)!;
+    const lengthBytes = lengthOf(file.segments);
+    if (lengthBytes < 16) return;
+    const newLengthBytes = this.#random.next() < 0.1 ? 0 : 8 + this.#random.integer(lengthBytes - 8);
+    const after = { ...file, segments: cut(file.segments, newLengthBytes) };
+    this.#stage.histories.note(after.segments);
+    await this.#change(`truncate ${path} ${newLengthBytes}`, this.#treeWith(path, after), async (client) => {
+      if (await client.truncate(path, newLengthBytes)) return;
+      for (let status = await client.stat(path); status.isUnderConstruction; status = await client.stat(path)) await this.#stage.cluster.simulator.sleep(1000);
+    });
   }
+
+  async #concat(target: string): Promise<void> {
+    const folder = target.slice(0, target.lastIndexOf('/'));
+    const sources = this.#files().filter((path) => path !== target && path.slice(0, path.lastIndexOf('/')) === folder && lengthOf(this.tree.get(path)!.segments) > 0);
+    const source = sources[this.#random.integer(sources.length || 1)];
+    if (source === undefined) return;
+    const [into, from] = [this.tree.get(target)!, this.tree.get(source)!];
+    const segments = joined(into.segments, from.segments);
+    // Files only grow; at some length it is enough.
+    if (lengthOf(segments) > 300_000) return;
+    // Fewer copies of the source's blocks: as a change of their number.
+    if (from.replication > into.replication) return;
+    this.#stage.histories.note(segments);
+    const after = this.#treeWithout(source);
+    after.set(target, { ...into, segments });
+    await this.#change(`concat ${target} ${source}`, after, (client) => client.concat(target, [source]));
+  }
+
+  // Writing
 
   #drawLength(): number {
     const random = this.#random;
@@ -184,83 +241,140 @@ export class Actor {
     return this.#writeFile(`${path}._COPYING_`, path);
   }
 
-  async #writeFile(path: string, finalPath: string): Promise<void> {
-    const { stats, cluster } = this.#stage;
-    const { simulator } = cluster;
+  #writeFile(path: string, finalPath: string): Promise<void> {
+    const { config } = this.#stage.cluster;
     const random = this.#random;
     const lengthBytes = this.#drawLength();
-    const version = this.#newVersion(lengthBytes);
-    const replication = random.next() < 0.7 ? cluster.config.replication : 1 + random.integer(Math.min(3, cluster.config.dataNodeCount));
-    const before = new Map(this.tree);
-    const after: ModelTree = new Map([...this.tree, [finalPath, { version, lengthBytes, replication }]]);
-    const what = `write ${path} version ${version} ${lengthBytes} bytes`;
+    const version = this.#stage.histories.newVersion();
+    const replication = random.next() < 0.7 ? config.replication : 1 + random.integer(Math.min(3, config.dataNodeCount));
+    const file: ModelFile = { segments: extended([], version, lengthBytes), replication };
+    const isTemporary = path !== finalPath;
+    const gone = this.#treeWithout(path);
+    return this.#writeWith({
+      what: `write ${finalPath} version ${version} ${lengthBytes} bytes`,
+      path,
+      finalPath,
+      oldSegments: [],
+      file,
+      open: (client) => client.openWriter(path, { overwrite: true, replication, temporary: isTemporary, ...(random.next() < 0.5 && { lengthHintBytes: lengthBytes }) }),
+      worlds: [new Map(this.tree), gone],
+    });
+  }
+
+  #append(path: string): Promise<void> {
+    const old = this.tree.get(path)!;
+    const lengthBytes = 8 + this.#random.integer(this.#stage.cluster.config.blockSizeBytes);
+    if (lengthOf(old.segments) + lengthBytes > 300_000) return Promise.resolve();
+    const version = this.#stage.histories.newVersion();
+    const file = { ...old, segments: extended(old.segments, version, lengthBytes) };
+    return this.#writeWith({
+      what: `append ${path} version ${version} ${lengthBytes} bytes`,
+      path,
+      finalPath: path,
+      oldSegments: old.segments,
+      file,
+      open: (client) => client.openAppender(path),
+      worlds: [new Map(this.tree)],
+    });
+  }
+
+  async #writeWith(write: { what: string; path: string; finalPath: string; oldSegments: readonly Segment[]; file: ModelFile; open: (client: DfsClient) => Promise<FileWriter>; worlds: ModelTree[] }): Promise<void> {
+    const { what, path, finalPath, oldSegments, file, open, worlds } = write;
+    const { stats, cluster, histories } = this.#stage;
+    const { simulator } = cluster;
+    histories.note(file.segments);
+    const oldBytes = lengthOf(oldSegments);
+    const lengthBytes = lengthOf(file.segments);
+    const after = this.#treeWith(finalPath, file);
+    const progress: Progress = { isOpen: false, syncedBytes: oldBytes };
     this.#begin(what);
-    let isCreated = false;
     try {
-      const status = await this.#with(async (client) => {
-        const writer = await client.openWriter(path, { overwrite: true, replication, ...(random.next() < 0.5 && { lengthHintBytes: lengthBytes }), temporary: path !== finalPath });
-        isCreated = true;
-        try {
-          for (let at = 0; at < lengthBytes; ) {
-            const end = Math.min(lengthBytes, at + 1 + random.integer(20_000));
-            await writer.write(contentOf(version, at, end));
-            at = end;
-            if (random.next() < 0.05) await this.#pause(random.next() * 3000);
-          }
-          if (random.next() < 0.03) {
-            await writer.abort();
-            return undefined;
-          }
-          const closed = await writer.close(path === finalPath ? {} : { renameTo: { path: finalPath, overwrite: true } });
-          return closed.status;
-        } catch (error) {
-          await writer.abort();
-          throw error;
-        }
-      });
+      const status = await this.#with((client) => this.#writeBytes(client, { open, progress, segments: file.segments, oldBytes, renameTo: path === finalPath ? undefined : finalPath }));
       if (!status) throw new ClientDiedError('given up');
       this.#become(after);
-      stats.count('acknowledged writes');
-      stats.count('acknowledged bytes', lengthBytes);
+      stats.count(`acknowledged ${what.split(' ')[0]}s`);
+      stats.count('acknowledged bytes', lengthBytes - oldBytes);
       simulator.note('acknowledged', this.name, what, status.inodeId);
-      if (status.lengthBytes !== lengthBytes) throw new Violation(`${what}: acknowledged with ${status.lengthBytes} bytes`);
-      checkDurable(cluster, stats, { inodeId: status.inodeId, path: finalPath, lengthBytes, replication });
+      if (status.lengthBytes !== lengthBytes) throw new Violation(`${what}: acknowledged with ${status.lengthBytes} bytes, ${lengthBytes} were written`);
+      checkDurable(cluster, stats, { inodeId: status.inodeId, path: finalPath, lengthBytes, replication: file.replication });
     } catch (error) {
-      simulator.note('failed', this.name, what, error instanceof Error ? `${error.name} ${error.message}` : String(error));
+      simulator.note('failed', this.name, what, String(error));
       if (error instanceof Violation) throw error;
       if (!(error instanceof ClientDiedError)) this.#requireWorldly(error);
       stats.count('writes that failed');
-      // What a refusal to create left is what was there.
-      if (!isCreated && error instanceof DfsError && refusals.has(error.name)) return;
-      const gone = new Map([...before].filter(([each]) => each !== path));
-      await this.#settle(what, [before, gone, after], { version, path, finalPath });
+      // What a refusal to open left is what was there.
+      if (!progress.isOpen && error instanceof DfsError && refusals.has(error.name)) return;
+      const leastBytes = Math.max(oldBytes, progress.syncedBytes);
+      const recovered: ModelFile = { ...file, leastBytes };
+      const possible = [...worlds, after];
+      // Closed where it is, with what was written so far.
+      possible.push(this.#treeWith(path, recovered));
+      if (oldBytes > 0 || path !== finalPath) possible.push(after);
+      await this.#settle(what, possible, { path, recovered });
     } finally {
       this.#end();
     }
   }
 
-  async #pause(durationMs: number): Promise<void> {
-    await this.#stage.cluster.simulator.sleep(durationMs);
+  /** The bytes, in pieces, with a flush here and there; undefined if it was given up on purpose. */
+  async #writeBytes(client: DfsClient, write: { open: (client: DfsClient) => Promise<FileWriter>; progress: Progress; segments: readonly Segment[]; oldBytes: number; renameTo: string | undefined }): Promise<FileStatus | undefined> {
+    const { open, progress, segments, oldBytes, renameTo } = write;
+    const random = this.#random;
+    const { stats } = this.#stage;
+    const writer = await open(client);
+    progress.isOpen = true;
+    try {
+      const lengthBytes = lengthOf(segments);
+      const { version = 0, shiftBytes = 0 } = segments.at(-1) ?? {};
+      for (let at = oldBytes; at < lengthBytes; ) {
+        const end = Math.min(lengthBytes, at + 1 + random.integer(20_000));
+        await writer.write(contentOf(version, at - shiftBytes, end - shiftBytes));
+        at = end;
+        const draw = random.next();
+        if (draw < 0.05) await this.#stage.cluster.simulator.sleep(random.next() * 3000);
+        if (draw < 0.1) {
+          await writer.hsync();
+          progress.syncedBytes = at;
+          stats.count('syncs');
+        } else if (draw < 0.15) {
+          await writer.hflush();
+          stats.count('flushes');
+        }
+      }
+      if (random.next() < 0.03) {
+        await writer.abort();
+        return undefined;
+      }
+      const { status } = await writer.close(renameTo === undefined ? {} : { renameTo: { path: renameTo, overwrite: true } });
+      return status;
+    } catch (error) {
+      await writer.abort();
+      throw error;
+    }
   }
 
   // What nobody knows
 
-  /** Waits until nothing can happen any more, and finds out which of the worlds it is. A write that was given up is deleted. */
-  async #settle(what: string, worlds: ModelTree[], written?: { version: number; path: string; finalPath: string }): Promise<void> {
+  /** Waits until nothing can happen any more, and finds out which of the worlds it is. */
+  async #settle(what: string, worlds: ModelTree[], givenUp?: GivenUp): Promise<void> {
     const { cluster, stats } = this.#stage;
     const { simulator, network, nameNode } = cluster;
     this.doing += `; what became of it is looked for since ${(simulator.nowMs / 1000).toFixed(3)} s`;
+    const deletes = givenUp !== undefined && this.#random.next() < 0.5;
     await simulator.sleep(100);
     while (network.isOnItsWay(this.#machine.host) || nameNode.process?.isStopped) await simulator.sleep(500);
     await simulator.sleep(10_000 + 3 * nameNode.commitMs);
     for (;;) {
       try {
-        const found = await this.#with((client) => this.#look(client));
-        if (written && (await this.#removeGivenUp(found, written))) worlds.push(new Map([...worlds[0]!].filter(([path]) => path !== written.path && path !== written.finalPath)));
-        const world = worlds.find((each) => isSame(each, found.tree));
-        if (!world) throw new Violation(`after "${what}", of which nobody knew whether it happened, ${this.home} is none of the possible worlds:\n  found ${show(found.tree)}\n${worlds.map((each) => `  could ${show(each)}`).join('\n')}`);
+        const { tree, unfinished } = await this.#with((client) => this.#look(client));
+        if (unfinished.length > 0) {
+          await this.#finish(unfinished, deletes ? givenUp : undefined, worlds);
+          await simulator.sleep(1000);
+          continue;
+        }
+        const world = worlds.map((each) => matchWorld(each, tree)).find((each) => each !== undefined);
+        if (!world) throw new Violation(`after "${what}", of which nobody knew whether it happened, ${this.home} is none of the possible worlds:\n  found ${showFound(tree)}\n${worlds.map((each) => `  could ${showWorld(each)}`).join('\n')}`);
         this.#become(world);
-        // A version that was not acknowledged and is there is whole.
         return void stats.count('worlds found');
       } catch (error) {
         if (error instanceof Violation) throw error;
@@ -272,21 +386,24 @@ export class Actor {
     }
   }
 
-  /** Its client may still be trying to delete it, today or later: so that it is known to be gone, it is deleted here. True if it was closed. */
-  async #removeGivenUp(found: { tree: ModelTree; unfinished: string[] }, { version, path }: { version: number; path: string }): Promise<boolean> {
-    const mine = [...found.tree].filter(([, file]) => file?.version === version).map(([each]) => each);
-    for (const each of [...mine, ...found.unfinished]) {
-      if (mine.length === 0 && each !== path) throw new Violation(`${each} is under construction, and nobody writes it`);
-      await this.#with((client) => client.delete(each));
-      found.tree.delete(each);
+  /** Files under construction: one that was given up is deleted, or closed as it is; others are being cut, or closed, by the name node. */
+  async #finish(unfinished: readonly string[], deleted: GivenUp | undefined, worlds: ModelTree[]): Promise<void> {
+    for (const path of unfinished) {
+      this.trouble = `${path} is under construction`;
+      if (path !== deleted?.path) {
+        await this.#with((client) => client.recoverLease(path));
+        this.#stage.stats.count('recoveries asked for');
+        continue;
+      }
+      // Whether or not this answers, from here on it may be gone.
+      worlds.push(new Map([...worlds[0]!].filter(([each]) => each !== path)));
+      await this.#with((client) => client.delete(path));
     }
-    return mine.length > 0;
   }
 
-  /** All that is in the home directory, files by what is in them. */
-  async #look(client: DfsClient): Promise<{ tree: ModelTree; unfinished: string[] }> {
-    const { versions } = this.#stage;
-    const tree: ModelTree = new Map([[this.home, null]]);
+  /** All that is in the home directory. */
+  async #look(client: DfsClient): Promise<{ tree: FoundTree; unfinished: string[] }> {
+    const tree: FoundTree = new Map([[this.home, null]]);
     const unfinished: string[] = [];
     const visit = async (directory: string): Promise<void> => {
       const entries: FileStatus[] = [];
@@ -299,10 +416,8 @@ export class Actor {
         } else if (entry.isUnderConstruction) {
           unfinished.push(path);
         } else {
-          const known = this.tree.get(path);
-          const isEmpty = entry.lengthBytes === 0;
-          const read = isEmpty ? { version: known?.lengthBytes === 0 ? known.version : 0 } : await readAndCheck(client, path, versions);
-          tree.set(path, { version: read.version ?? 0, lengthBytes: entry.lengthBytes, replication: entry.replication });
+          const bytes = entry.lengthBytes === 0 ? Buffer.alloc(0) : (await readFile(client, path)).bytes;
+          tree.set(path, { bytes, replication: entry.replication });
         }
       }
     };
@@ -313,11 +428,10 @@ export class Actor {
   // Looking
 
   async #read(path: string): Promise<void> {
-    const file = this.tree.get(path)!;
-    await this.#readExpecting(path, file, this);
+    await this.#readExpecting(path, this.tree.get(path)!, this);
   }
 
-  /** What somebody else wrote; if nobody changes it meanwhile, it must be the version that was acknowledged last. */
+  /** What somebody else wrote; if nobody changes it meanwhile, it must be what was acknowledged last. */
   async #readOthers(): Promise<void> {
     const { actors } = this.#stage;
     const other = actors[this.#random.integer(actors.length)]!;
@@ -328,36 +442,39 @@ export class Actor {
   }
 
   async #readExpecting(path: string, file: ModelFile, owner: Actor): Promise<void> {
-    const { stats, versions } = this.#stage;
+    const { stats, histories, cluster } = this.#stage;
     const { epoch } = owner;
     const isQuiet = () => owner === this || (owner.epoch === epoch && !owner.isChanging);
     const wasQuiet = isQuiet();
-    this.doing = `read ${path}, since ${(this.#stage.cluster.simulator.nowMs / 1000).toFixed(3)} s`;
+    const lengthBytes = lengthOf(file.segments);
+    this.doing = `read ${path}, since ${(cluster.simulator.nowMs / 1000).toFixed(3)} s`;
+    const startBytes = lengthBytes > 100 && this.#random.next() < 0.3 ? this.#random.integer(lengthBytes) : 0;
+    const range = startBytes > 0 ? { startBytes, lengthBytes: 1 + this.#random.integer(lengthBytes - startBytes) } : undefined;
     try {
-      const isRange = file.lengthBytes > 100 && wasQuiet && this.#random.next() < 0.3;
-      const startBytes = isRange ? this.#random.integer(file.lengthBytes) : 0;
-      const range = isRange && owner === this ? { startBytes, lengthBytes: 1 + this.#random.integer(file.lengthBytes - startBytes), version: file.version } : undefined;
-      const read = await this.#with((client) => readAndCheck(client, path, versions, range));
+      const read = await this.#with((client) => readFile(client, path, range));
       stats.count('reads');
-      if (!wasQuiet || !isQuiet()) return;
-      if (read.isUnderConstruction) throw new Violation(`${path}: acknowledged as closed, and under construction`);
-      if (read.lengthBytes !== file.lengthBytes || (file.lengthBytes > 0 && read.version !== file.version)) {
-        throw new Violation(`${path}: version ${read.version} of ${read.lengthBytes} bytes was read, version ${file.version} of ${file.lengthBytes} bytes was acknowledged last`);
+      if (!wasQuiet || !isQuiet()) {
+        if (!range && !histories.explains(read.bytes)) throw new Violation(`${path}: ${read.bytes.length} bytes that were never those of a file`);
+        return;
       }
+      if (read.isUnderConstruction) throw new Violation(`${path}: acknowledged as closed, and under construction`);
+      if (read.lengthBytes !== lengthBytes) throw new Violation(`${path}: has ${read.lengthBytes} bytes, ${lengthBytes} were acknowledged last`);
+      if (!isContent(file.segments, startBytes, read.bytes)) throw new Violation(`${path}: other bytes than those that were acknowledged last, between ${startBytes} and ${startBytes + read.bytes.length}`);
       stats.count('reads of the last version');
     } catch (error) {
       if (error instanceof Violation) throw error;
       if (error instanceof ClientDiedError) return;
-      if (isBroken(error)) throw error;
-      if (error instanceof FileNotFoundError && wasQuiet && isQuiet()) throw new Violation(`${path}: acknowledged, and not there: ${error.message}`);
-      if (error instanceof DfsError && (readFailures.has(error.name) || error instanceof FileNotFoundError)) return void stats.count('reads that failed');
-      if (wasQuiet && isQuiet()) throw new Violation(`${path}: ${String(error)}`);
+      this.#requireWorldly(error);
+      const isKnown = wasQuiet && isQuiet();
+      if (error instanceof FileNotFoundError && isKnown) throw new Violation(`${path}: acknowledged, and not there: ${error.message}`);
+      if (isKnown && !(error instanceof DfsError && readFailures.has(error.name))) throw new Violation(`${path}: ${String(error)}`);
+      stats.count('reads that failed');
     }
   }
 
   async #list(): Promise<void> {
     const { stats } = this.#stage;
-    const directories = [...this.tree].filter(([, node]) => node === null).map(([path]) => path);
+    const directories = this.#directories();
     const directory = directories[this.#random.integer(directories.length)]!;
     try {
       const names: string[] = [];
@@ -366,7 +483,7 @@ export class Actor {
       });
       const expected = [...this.tree]
         .filter(([path]) => path.slice(0, path.lastIndexOf('/')) === directory)
-        .map(([path, node]) => `${path.slice(directory.length + 1)} ${node ? `file ${node.lengthBytes}` : 'directory 0'}`);
+        .map(([path, node]) => `${path.slice(directory.length + 1)} ${node ? `file ${lengthOf(node.segments)}` : 'directory 0'}`);
       if (names.sort().join('\n') !== expected.sort().join('\n')) throw new Violation(`${directory} lists\n  ${names.join(', ')}\nand should\n  ${expected.join(', ')}`);
       stats.count('lists');
     } catch (error) {
@@ -378,13 +495,21 @@ export class Actor {
 
   /** At the end, when nothing fails any more: all of it, against the model. */
   async check(client: DfsClient): Promise<number> {
-    const found = await this.#look(client);
-    if (found.unfinished.length > 0) throw new Violation(`${found.unfinished.join(', ')}: under construction, and nobody writes there any more`);
-    if (!isSame(found.tree, this.tree)) throw new Violation(`${this.home} is not what was acknowledged:\n  found  ${show(found.tree)}\n  should ${show(this.tree)}`);
-    return found.tree.size;
+    const { tree, unfinished } = await this.#look(client);
+    if (unfinished.length > 0) throw new Violation(`${unfinished.join(', ')}: under construction, and nobody writes there any more`);
+    if (!matchWorld(this.tree, tree)) throw new Violation(`${this.home} is not what was acknowledged:\n  found  ${showFound(tree)}\n  should ${showWorld(this.tree)}`);
+    return tree.size;
   }
 
-  // The client
+  // The model, and the client
+
+  #treeWith(path: string, node: ModelFile | null): ModelTree {
+    return new Map([...this.tree, [path, node]]);
+  }
+
+  #treeWithout(path: string): ModelTree {
+    return new Map([...this.tree].filter(([each]) => !isBelow(each, path)));
+  }
 
   /** Runs `work` with the client of this actor's machine, starting one if there is none. Rejects if that dies meanwhile. */
   #with<T>(work: (client: DfsClient) => Promise<T>): Promise<T> {
@@ -407,11 +532,9 @@ export class Actor {
   #end(): void {
     this.epoch++;
     this.isChanging = false;
-    this.doing = '';
   }
 
   #become(tree: ModelTree): void {
-    if (tree === this.tree) return;
     const entries = [...tree];
     this.tree.clear();
     for (const [path, node] of entries) this.tree.set(path, node);
@@ -420,8 +543,7 @@ export class Actor {
   #requireUnknown(error: unknown, what: string): void {
     if (error instanceof ClientDiedError) return;
     const name = error instanceof Error ? error.name : '';
-    // A commit that failed: on disk, or not.
-    if (name === 'OutcomeUnknownError' || name === 'StorageDamagedError' || name === 'CancelledError') return;
+    if (name === 'OutcomeUnknownError' || name === 'CancelledError') return;
     throw new Violation(`"${what}" was refused, which nothing explains: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
   }
 
@@ -429,23 +551,4 @@ export class Actor {
     if (error instanceof Violation) throw error;
     if (isBroken(error)) throw new Violation(`a client: ${(error as Error).stack}`);
   }
-}
-
-function isBelow(path: string, above: string): boolean {
-  return path === above || path.startsWith(`${above}/`);
-}
-
-function isSame(a: ModelTree, b: ModelTree): boolean {
-  if (a.size !== b.size) return false;
-  for (const [path, node] of a) {
-    const other = b.get(path);
-    if (other === undefined || (node === null) !== (other === null)) return false;
-    // Empty files of two versions cannot be told apart.
-    if (node && other && (node.lengthBytes !== other.lengthBytes || node.replication !== other.replication || (node.lengthBytes > 0 && node.version !== other.version))) return false;
-  }
-  return true;
-}
-
-function show(tree: ModelTree): string {
-  return [...tree].map(([path, node]) => (node ? `${path}:v${node.version},${node.lengthBytes}b,x${node.replication}` : `${path}/`)).sort().join(' ');
 }

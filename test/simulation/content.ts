@@ -21,7 +21,7 @@ function startOf(version: number): number {
   return (Math.imul(version, 0x9e3779b1) >>> 0) % (tableBytes - longestFileBytes);
 }
 
-/** The bytes of a version from `begin` to `end`. Read only. */
+/** The bytes of a version from `begin` to `end`: its header only where they begin at its first byte. Read only. */
 export function contentOf(version: number, begin: number, end: number): Buffer {
   const start = startOf(version);
   if (begin >= headerBytes) return table.subarray(start + begin, start + end);

@@ -1,6 +1,7 @@
 import { seededRandom } from '../../source/base/random.js';
 import { Actor, type Stage } from './actor.js';
 import { reportRot, unconverged } from './convergence.js';
+import { Histories } from './file-model.js';
 import { FaultInjector } from './fault-injector.js';
 import { SimulatedCluster } from './simulated-cluster.js';
 import { drawConfig, type SimulationConfig } from './simulation-config.js';
@@ -61,7 +62,7 @@ async function play(cluster: SimulatedCluster, stats: SimulationStats, durationM
     const health = cluster.health();
     return health && !health.safeMode.isOn && health.datanodes.filter((node) => node.state === 'live').length === config.dataNodeCount ? [] : ['the cluster does not start'];
   });
-  const stage: Stage = { cluster, stats, versions: new Map(), actors: [], isOver: false };
+  const stage: Stage = { cluster, stats, histories: new Histories(), actors: [], isOver: false };
   stage.actors = Array.from({ length: config.actorCount }, (_, index) => new Actor(stage, index, cluster.clients[index % cluster.clients.length]!));
   const working = Promise.all(stage.actors.map((actor) => actor.run()));
   working.catch((error: unknown) => simulator.fail(error));

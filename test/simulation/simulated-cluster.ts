@@ -4,6 +4,7 @@ import type { DfsClient } from '../../source/client/client-api.js';
 import { createDfsClient } from '../../source/client/dfs-client.js';
 import { DataNode } from '../../source/datanode/data-node.js';
 import { NameNode } from '../../source/namenode/name-node.js';
+import { ConfiguredRacks } from '../../source/namenode/rack-mapping.js';
 import { NamespaceView } from '../../source/namenode/namespace-view.js';
 import { type ClientProtocol, clientProtocol } from '../../source/protocol/client-protocol.js';
 import type { ClusterHealth } from '../../source/protocol/cluster-events.js';
@@ -166,6 +167,8 @@ export class SimulatedCluster {
         isDurableClose: true,
         softLeaseLimitMs: config.softLeaseLimitMs,
         hardLeaseLimitMs: config.hardLeaseLimitMs,
+        unknownReplicaGraceMs: config.unknownReplicaGraceMs,
+        racks: new ConfiguredRacks(Object.fromEntries(this.dataNodes.map(({ host }, index) => [host, `/rack${index % config.rackCount}`]))),
       },
     });
     if (!process.isAlive) return;
@@ -245,7 +248,7 @@ export class SimulatedCluster {
       identity,
       host: machine.host,
       port: dataNodePort,
-      options: { abandonedReplicaLifetimeMs: config.abandonedReplicaLifetimeMs },
+      options: { abandonedReplicaLifetimeMs: config.abandonedReplicaLifetimeMs, scanPeriodMs: config.scanPeriodMs },
     });
     if (!process.isAlive) return;
     machine.node = node;

@@ -18,6 +18,9 @@ export interface SimulationConfig {
   hardLeaseLimitMs: number;
   retryTimeoutMs: number;
   abandonedReplicaLifetimeMs: number;
+  scanPeriodMs: number;
+  unknownReplicaGraceMs: number;
+  rackCount: number;
   /** Between two operations of an actor, on average. */
   thinkTimeMs: number;
   /** Files of an actor. */
@@ -84,6 +87,9 @@ export function drawConfig(random: Random): SimulationConfig {
     hardLeaseLimitMs: oneOf([60_000, 90_000]),
     retryTimeoutMs: oneOf([10_000, 30_000, 60_000]),
     abandonedReplicaLifetimeMs: 60_000,
+    scanPeriodMs: oneOf([60_000, 120_000]),
+    unknownReplicaGraceMs: oneOf([20_000, 60_000]),
+    rackCount: oneOf([1, 1, 2, 3]),
     thinkTimeMs: oneOf([500, 1500, 3000]),
     fileCount: 3 + random.integer(6),
     faultKinds: new Set(kinds.length > 0 ? kinds : [oneOf(faultKinds)]),
