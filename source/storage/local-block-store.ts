@@ -186,7 +186,7 @@ export class LocalBlockStore implements BlockStore, WriterHost {
   async #takeOver(current: ReplicaBeingWritten | FinalizedReplica, request: RecoverReplica): Promise<ReplicaWriter> {
     try {
       checkSynced(request.blockId, current);
-      const { replica, start } = await takeOver(this.#replicas, current, request);
+      const { replica, start } = await takeOver(this.#replicas, current, request, (volume, path) => this.#disposal.discardFile(volume, request.blockId, path));
       return await this.#openWriter(replica, 'write', start, request);
     } catch (error) {
       throw storageError(error, `recovering ${blockName(request)}`, request.blockId);

@@ -68,7 +68,7 @@ export class ReplicaDisposal {
     const paths = [replica.dataPath, replica.metaPath];
     // A finalize that failed half-way left files there.
     if (!this.#replicas.getFinalized(blockId)) paths.push(...Object.values(volume.finalizedPaths(blockId, generationStamp)));
-    for (const path of volume.failure === undefined ? paths : []) await this.#discard(volume, blockId, path);
+    for (const path of volume.failure === undefined ? paths : []) await this.discardFile(volume, blockId, path);
     volume.usedBytes -= replica.usedBytes;
     replica.usedBytes = 0;
     if (this.#replicas.beingWritten.get(blockId) === replica) this.#replicas.beingWritten.delete(blockId);
@@ -104,7 +104,7 @@ export class ReplicaDisposal {
       await this.#locks.run(blockId, async () => {
         if (this.#isClosed || !this.#undeleted.delete(path)) return;
         // A new replica of the block may have taken the name meanwhile.
-        if (volume.failure === undefined && !this.#isInUse(path, blockId)) await this.#discard(volume, blockId, path);
+        if (volume.failure === undefined && !this.#isInUse(path, blockId)) await this.discardFile(volume, blockId, path);
       });
     }
   }
@@ -177,17 +177,17 @@ export class ReplicaDisposal {
   async #dropFiles(volume: Volume, { blockId, generationStamp }: Generation): Promise<void> {
     const paths = volume.quarantinedPaths(blockId, generationStamp);
     if (!this.#replicas.getFinalized(blockId)) paths.push(...Object.values(volume.finalizedPaths(blockId, generationStamp)));
-    for (const path of paths) await this.#discard(volume, blockId, path);
+    for (const path of paths) await this.discardFile(volume, blockId, path);
   }
 
   async #discardFiles(volume: Volume, { blockId, generationStamp }: Generation): Promise<void> {
     const { data, meta } = volume.finalizedPaths(blockId, generationStamp);
-    await this.#discard(volume, blockId, data);
-    await this.#discard(volume, blockId, meta);
+    await this.discardFile(volume, blockId, data);
+    await this.discardFile(volume, blockId, meta);
   }
 
   /** Never rejects: a file that cannot be deleted now is tried again, and at the next start, which finds it. */
-  async #discard(volume: Volume, blockId: number, path: string): Promise<void> {
+  async discardFile(volume: Volume, blockId: number, path: string): Promise<void> {
     try {
       await volume.discard(path);
     } catch (error) {

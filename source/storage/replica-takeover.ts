@@ -4,18 +4,21 @@ import { ReplicaBeingWritten } from './replica-being-written.js';
 import type { FinalizedReplica } from './replica-index.js';
 import type { ReplicaMap } from './replica-map.js';
 import { type CutSource, readMetaHeader, writeCutMeta } from './replica-recovery.js';
+import type { Volume } from './volume.js';
 
 /**
  * Turns a replica, being written without a writer or finalized, into one being written of a newer generation, cut to `keepBytes`; the data
  * file itself is cut by whoever opens it next. Called under the lock of the block.
  *
  * New checksum file first, then the data's move, then the old checksum file's end: after a crash the newest generation that is whole wins
- * (volume-scan.ts), and what was finalized is never in neither place. If it fails before the move, nothing has changed.
+ * (volume-scan.ts), and what was finalized is never in neither place. If it fails before the move, nothing has changed. `discard` deletes a file
+ * of the block, now or later, and never rejects.
  */
 export async function takeOver(
   replicas: ReplicaMap,
   current: ReplicaBeingWritten | FinalizedReplica,
   request: RecoverReplica,
+  discard: (volume: Volume, path: string) => Promise<void>,
 ): Promise<{ replica: ReplicaBeingWritten; start: Omit<WriterStart, 'data' | 'meta'> }> {
   const { blockId, generationStamp, keepBytes, isDurable } = request;
   const isOpen = current instanceof ReplicaBeingWritten;
@@ -27,9 +30,16 @@ export async function takeOver(
     : new ReplicaBeingWritten({ blockId, generationStamp, volume, isTemporary: false, chunkBytes: source.chunkBytes });
   const metaPath = replica.metaPathOf(generationStamp);
   if (isOpen && isDurable) await syncData(current);
-  const { tailCrc, tableCrc } = await writeCutMeta(disk, source, { metaPath, generationStamp, keepBytes, isDurable });
+  let checksums: { tailCrc: number; tableCrc: number };
+  try {
+    checksums = await writeCutMeta(disk, source, { metaPath, generationStamp, keepBytes, isDurable });
+    if (!isOpen) await disk.rename({ source: source.dataPath, target: replica.dataPath });
+  } catch (error) {
+    await discard(volume, metaPath);
+    throw error;
+  }
+  const { tailCrc, tableCrc } = checksums;
   if (!isOpen) {
-    await disk.rename({ source: source.dataPath, target: replica.dataPath });
     replicas.removeFinalized(blockId);
     replicas.beingWritten.set(blockId, replica);
   }
@@ -41,7 +51,7 @@ export async function takeOver(
   volume.usedBytes += keepBytes - replica.usedBytes;
   replica.usedBytes = keepBytes;
   if (isDurable) await replica.synced(volume.syncDirectory(replica.directory));
-  await volume.discard(source.metaPath);
+  await discard(volume, source.metaPath);
   // Else the old checksum file could come back, when the new data is in its place again.
   if (isDurable && !isOpen) await volume.syncDirectory(volume.finalizedDirectory(blockId));
   const syncedSlot = isDurable && keepBytes % replica.chunkBytes !== 0 ? 0 : undefined;
