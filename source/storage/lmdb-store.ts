@@ -51,6 +51,8 @@ const birthplaceName = 'new';
 export async function openLmdbStore(options: LmdbStoreOptions): Promise<SnapshotStore & { readonly damage?: DamagedRecordError | undefined }> {
   const { directory, isReadOnly = false } = options;
   if (isReadOnly) {
+    // LMDB would leave a lock file behind where it found nothing to read.
+    if ((await fingerprint(directory)) === undefined) throw new StorageDamagedError(`there is no store in ${directory}`, { path: directory });
     await checkUnlessClean(options);
     return new TransactionQueue(new LmdbBackend(options, openDatabase(options), undefined));
   }

@@ -68,6 +68,12 @@ test('a store opened for reading refuses changes, and changes no file', async (t
   t.deepEqual([await digest(join(directory, 'data.mdb')), await readFile(join(directory, 'clean-shutdown'), 'utf8')], before);
 });
 
+test('where there is no store, opening one for reading is refused and leaves nothing', async (t) => {
+  const directory = await temporaryFolder(t);
+  await t.throwsAsync(openStore(directory, { isReadOnly: true }), { name: 'StorageDamagedError', message: /there is no store in/ });
+  t.deepEqual(await readdir(directory), []);
+});
+
 test('a format that is not known is refused naming both versions, and left as it is', async (t) => {
   const directory = await filledStore(t, 1);
   const raw = openLmdb({ path: directory, noSubdir: false, encoding: 'binary', keyEncoding: 'binary' });
