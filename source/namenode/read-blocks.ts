@@ -6,8 +6,8 @@ import type { BlockCatalog, BlockManagement, CatalogBlock } from './block-manage
 import { decodeFileBlock } from './file-block.js';
 import { findBlockIndex } from './find-block.js';
 import type { FileInode, Inode } from './inode.js';
-import { readableEntries } from './damaged-records.js';
-import { allBlocks, blocksAfter, blocksOf, placeOfBlock } from './keys.js';
+import { missingRecord, readableEntries } from './damaged-records.js';
+import { allBlocks, blockKey, blocksAfter, blocksOf, placeOfBlock } from './keys.js';
 import type { NamespaceView } from './namespace-view.js';
 import { actions, checkPathAccess } from './permission-checker.js';
 import { resolveExisting } from './plan-attributes.js';
@@ -40,15 +40,21 @@ export function getBlockLocations(
   const located: LocatedBlock[] = [];
   let hasMore = false;
   if (offsetBytes < end) {
-    for (const [key, value] of view.store.range({ ...blocksOf(inode.id, findBlockIndex(view, inode, offsetBytes)), limit: blocksPerPage + 1 })) {
+    let nextIndex = findBlockIndex(view, inode, offsetBytes);
+    let nextOffsetBytes = 0;
+    for (const [key, value] of view.store.range({ ...blocksOf(inode.id, nextIndex), limit: blocksPerPage + 1 })) {
       const block = decodeFileBlock(value);
+      const { blockIndex } = placeOfBlock(key);
+      // A record whose key is damaged is not where it should be: the file must not seem to end, or to go on, without its block.
+      if (blockIndex !== nextIndex) throw missingRecord(blockKey(inode.id, nextIndex));
+      nextIndex++;
+      nextOffsetBytes = block.offsetBytes + block.lengthBytes;
       if (block.offsetBytes >= end) break;
       if (located.length === blocksPerPage) {
         hasMore = true;
         break;
       }
       const { blockId, generationStamp } = block;
-      const { blockIndex } = placeOfBlock(key);
       const known = { blockId, generationStamp, lengthBytes: block.isBeingCut ? block.committedBytes : block.lengthBytes };
       const place: LocatedBlock = {
         block: known,
@@ -60,6 +66,7 @@ export function getBlockLocations(
       if (!block.isComplete && !block.isBeingCut) place.isUnderConstruction = true;
       located.push(place);
     }
+    if (!inode.isUnderConstruction && !hasMore && nextOffsetBytes < end) throw missingRecord(blockKey(inode.id, nextIndex));
   }
   return { inode, result: { file, blocks: located, hasMore } };
 }

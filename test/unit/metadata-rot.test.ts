@@ -10,12 +10,21 @@ import { seededRandom } from '../../source/base/random.js';
 import { openLmdbStore } from '../../source/storage/lmdb-store.js';
 import { NameNodeBench } from '../helpers/name-node-bench.js';
 
+interface Found {
+  status: unknown;
+  /** Left out where the question for them was refused by a typed error. */
+  blocks?: unknown;
+}
+
 interface Reading {
   refused?: string;
-  entries: Record<string, unknown>;
+  entries: Record<string, Found>;
   errors: number;
   reason: string;
 }
+
+const isRight = (found: Found, expected: Found | undefined) =>
+  expected !== undefined && JSON.stringify(found.status) === JSON.stringify(expected.status) && (found.blocks === undefined || JSON.stringify(found.blocks) === JSON.stringify(expected.blocks));
 
 const reader = fileURLToPath(new URL('../helpers/store-reader.js', import.meta.url));
 const flipCount = Number(process.env['DFSH_FLIPS'] ?? 20);
@@ -69,7 +78,7 @@ test('bits of the name node\'s file are flipped: whatever is served is right, an
         continue;
       }
       const paths = Object.keys(reading.entries);
-      const wrong = paths.filter((path) => JSON.stringify(reading.entries[path]) !== JSON.stringify(expected!.entries[path]));
+      const wrong = paths.filter((path) => !isRight(reading.entries[path]!, expected!.entries[path]));
       const missing = Object.keys(expected!.entries).length - paths.length;
       if (wrong.length > 0 || (missing > 0 && reading.reason === '')) {
         outcomes.wrong++;

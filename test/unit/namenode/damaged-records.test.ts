@@ -6,6 +6,7 @@ import { SafeModeError, StorageDamagedError } from '../../../source/protocol/err
 import { MemoryStore } from '../../../source/storage/memory-store.js';
 import type { DamagedRecordError } from '../../../source/storage/record.js';
 import { NameNodeBench } from '../../helpers/name-node-bench.js';
+import { written } from '../../helpers/namespace-harness.js';
 
 const mkdir = { permission: 0o755, createParents: true };
 
@@ -106,6 +107,25 @@ test('an entry whose inode is gone is damage, not a crash (fault 14)', async (t)
   t.is(await Promise.race([cluster.nameNode.failed, Promise.resolve('runs')]), 'runs');
   t.true((await cluster.root('cluster.getHealth', {})).safeMode.isOn);
   await cluster.nameNode.close();
+});
+
+test('a file one of whose blocks has no record is damage, and not a shorter file (fault 14)', async (t) => {
+  for (const lostIndex of [0, 1, 2]) {
+    const cluster = await new NameNodeBench().start();
+    await cluster.join(0);
+    await cluster.join(1);
+    const { file, block } = await cluster.root('fs.create', { path: '/f', permission: 0o644, overwrite: false, createParents: true, withBlock: true });
+    let last = written(block!, 1000);
+    for (const blockIndex of [1, 2]) last = written(await cluster.root('fs.addBlock', { inodeId: file.inodeId, previous: last, blockIndex, excluded: [] }), 1000);
+    await cluster.root('fs.complete', { inodeId: file.inodeId, last });
+    await cluster.store.transact((transaction) => transaction.delete(blockKey(file.inodeId, lostIndex)));
+    const locate = (offsetBytes: number) => cluster.root('fs.getBlockLocations', { path: '/f', offsetBytes, lengthBytes: 10_000 });
+    await t.throwsAsync(locate(lostIndex * 1000 + 500), { instanceOf: StorageDamagedError, message: new RegExp(`block ${lostIndex} of inode ${file.inodeId} is missing`) });
+    await t.throwsAsync(locate(0), { instanceOf: StorageDamagedError });
+    if (lostIndex < 2) t.is((await locate(2500)).blocks.length, 1);
+    t.true((await cluster.root('cluster.getHealth', {})).safeMode.isOn);
+    await cluster.nameNode.close();
+  }
 });
 
 test('keys are named for people, rotten ones too', (t) => {
