@@ -110,6 +110,8 @@ export class DatanodeService implements Handlers<DatanodeProtocol> {
   *#takeSlice(slice: ReportSlice): ReportWork {
     const node = this.#parts.datanodes.aliveSender(slice);
     const storage = this.#storage(node, slice.storageId);
+    // Made before the disk failed: what was on it counts no more.
+    if (storage.isFailed) return void this.#merges.delete(storage);
     let merge = this.#merges.get(storage);
     if (slice.reportId <= storage.lastReportId || (merge && slice.reportId < merge.reportId)) return;
     if (!merge || slice.reportId > merge.reportId) {
@@ -127,7 +129,7 @@ export class DatanodeService implements Handlers<DatanodeProtocol> {
     const replicas = decodeReplicas(slice.replicas);
     if (!replicas) throw new InvalidArgumentError(`slice ${slice.sliceIndex} of block report ${slice.reportId} of ${node.name} is not made of triples of whole numbers`);
     const { epoch } = node;
-    const isOver = () => node.epoch !== epoch || !node.isAlive || this.#merges.get(storage) !== merge;
+    const isOver = () => node.epoch !== epoch || !node.isAlive || storage.isFailed || this.#merges.get(storage) !== merge;
     const count = replicas.length / 3;
     for (let begin = 0; begin < count; begin += replicasPerPiece) {
       if (isOver()) return;
@@ -173,8 +175,9 @@ export class DatanodeService implements Handlers<DatanodeProtocol> {
     const nowMs = this.#parts.clock.monotonicMs();
     for (const { storageId, kind, block } of message.events) {
       if (kind === 'received') {
-        node.recentEvents.note(block.blockId, true, nowMs, reportRaceMs);
         const storage = this.#storage(node, storageId);
+        if (storage.isFailed) continue;
+        node.recentEvents.note(block.blockId, true, nowMs, reportRaceMs);
         takeReplica(this.#parts, { node, storageIndex: node.storages.indexOf(storage) }, block, -1, true, nowMs);
         continue;
       }

@@ -56,7 +56,7 @@ test('one of two disks of a node dies: only its blocks are copied again, the nod
   t.deepEqual(told.map(({ level, node: name, message }) => [level, name, message.replace(/\(EIO.*\)/, '(EIO)')]), [
     ['error', 'dn1', `dn1 lost its storage ${node.directories[1]} (EIO) with ${lost.length} replicas`],
   ]);
-  t.is(cluster.events.filter(({ kind }) => kind === 'node-stale' || kind === 'node-dead').length, 0);
+  t.is(cluster.events.filter(({ kind }) => kind === 'node-dead').length, 0);
   t.deepEqual(held(good!.storageId).filter((id) => !lost.includes(id)), kept, 'its other disk was left alone');
   const blocks = await blocksOf(client, '/f');
   t.true(blocks.every(({ names }) => names.length === 3));

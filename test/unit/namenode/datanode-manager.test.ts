@@ -1,4 +1,5 @@
 import test from 'ava';
+import { encodeReplicas } from '../../../source/protocol/block-report.js';
 import { ClusterMismatchError, OverloadedError, RegistrationRefusedError } from '../../../source/protocol/errors.js';
 import { BlockCluster, SimulatedDatanode } from '../../helpers/block-cluster.js';
 
@@ -135,6 +136,12 @@ test('one of several storages fails: only its replicas are lost (fault 25)', asy
   t.deepEqual(blocks.filter((block) => cluster.locations(block).includes('dn1')), [moved]);
   t.true(cluster.messages.some((message) => message.startsWith('dn1 lost its storage')));
   t.is(cluster.services.health().blocks.underReplicated, heldBefore.length - 1);
+  // What was on its way when the disk failed brings nothing back.
+  const { storageId } = node!.storage();
+  await service['datanode.blockReceivedAndDeleted']({ ...sender, events: heldBefore.slice(1).map((block) => ({ storageId, kind: 'received', block })) }, context);
+  await service['datanode.blockReport']({ ...sender, storageId, reportId: 1_000_000, sliceIndex: 0, isLast: true, replicas: encodeReplicas(heldBefore) }, context);
+  cluster.services.tick();
+  t.deepEqual(blocks.filter((block) => cluster.locations(block).includes('dn1')), [moved]);
 });
 
 test('what a node cannot use it tells at its registration and in heartbeats: one event each, and the report names it with its reason (fault 25)', async (t) => {
