@@ -1,14 +1,14 @@
 import type { LocatedBlock } from '../protocol/block.js';
-import type { AckEntry } from '../protocol/block-stream.js';
 import { InvalidArgumentError } from '../protocol/errors.js';
 import type { FileStatus } from '../protocol/file-status.js';
 import { type AbandonedFiles, cleanUpLimitMs } from './abandoned-files.js';
-import { type BlockListener, BlockWriter, type FileContext, whenReplicated, type WrittenBlock } from './block-writer.js';
+import { BlockWriter, type FileContext, whenReplicated, type WrittenBlock } from './block-writer.js';
 import { cancelledError, withGrace } from './cancellation.js';
 import type { FileWriter, WriteProgress } from './client-api.js';
 import { Packet, packetBufferBytes, packetGeometry, type PacketMarks } from './packet.js';
 import type { PacketPool } from './packet-pool.js';
 import { PacketQueue } from './packet-queue.js';
+import { WriteMeter } from './write-meter.js';
 
 /** Packets of one file filled, on their way or unacknowledged: measured best for a chain of three (performance.md). */
 const windowPackets = 16;
@@ -57,8 +57,6 @@ export class OutputStream implements FileWriter {
   #hasBegun = false;
   /** Index of the next block that is begun. */
   #nextBlockIndex: number;
-  /** Of the first block that this writer ended. */
-  readonly #firstBlockIndex: number;
   /** Where this writer stood at its last flush, in bytes it has taken; and whether that was a sync. */
   #flushed = { takenBytes: 0, isSync: false };
   #takenBytes = 0;
@@ -75,12 +73,7 @@ export class OutputStream implements FileWriter {
   #isLent = false;
 
   #lastWriter: BlockWriter | null = null;
-  readonly #degraded: { blockIndex: number; durableReplicas: number }[] = [];
-  #finishedBytes = 0;
-  #finishedDurableBytes = 0;
-  /** Of the block being sent, summed over replicas. */
-  #durableBytes = 0;
-  readonly #progress: WriteProgress;
+  readonly #meter: WriteMeter;
   readonly #onUserAbort = (): void => void this.abort();
 
   constructor(options: OutputStreamOptions) {
@@ -89,22 +82,17 @@ export class OutputStream implements FileWriter {
     this.#status = status;
     this.#file = file;
     this.#firstBlock = firstBlock ?? undefined;
-    this.#nextBlockIndex = this.#firstBlockIndex = append?.blockIndex ?? 0;
-    const keptBytes = firstBlock?.block.lengthBytes ?? 0;
-    this.#filledInBlock = keptBytes;
-    this.#finishedBytes = (append?.offsetBytes ?? 0) - keptBytes;
-    this.#finishedDurableBytes = this.#finishedBytes * status.replication;
+    const { blockIndex, offsetBytes } = append ?? { blockIndex: 0, offsetBytes: 0 };
+    this.#nextBlockIndex = blockIndex;
+    this.#filledInBlock = firstBlock?.block.lengthBytes ?? 0;
     this.#packetDataBytes = packetGeometry(status.blockSizeBytes).packetDataBytes;
-    this.#progress = {
-      sentBytes: append?.offsetBytes ?? 0,
-      acknowledgedBytes: append?.offsetBytes ?? 0,
-      durableReplicaBytes: (append?.offsetBytes ?? 0) * status.replication,
+    this.#meter = new WriteMeter({
       replication: status.replication,
-      blockIndex: 0,
-      durableReplicaCounts: [],
-      pipeline: [],
+      isDurable: file.isDurable,
       failures: file.failed.failures,
-    };
+      start: { blockIndex, blockOffsetBytes: offsetBytes - this.#filledInBlock, offsetBytes },
+      onChange: () => this.#report(),
+    });
     options.userSignal?.addEventListener('abort', this.#onUserAbort, { once: true });
   }
 
@@ -155,7 +143,7 @@ export class OutputStream implements FileWriter {
       this.#state = 'closing';
       const closing = this.#complete(options);
       this.#closing = closing.then(noop, noop);
-      return { status: await closing, degraded: this.#degraded };
+      return { status: await closing, degraded: this.#meter.degraded };
     });
   }
 
@@ -292,7 +280,7 @@ export class OutputStream implements FileWriter {
       if (queue) {
         const located = this.#firstBlock;
         this.#firstBlock = undefined;
-        const writer = await BlockWriter.write(this.#file, this.#blockListener(queue), queue, this.#lastWriter, located);
+        const writer = await BlockWriter.write(this.#file, this.#meter.listenTo(queue), queue, this.#lastWriter, located);
         this.#queues.shift();
         this.#finishBlock(writer);
         this.#wakeCaller?.();
@@ -306,53 +294,17 @@ export class OutputStream implements FileWriter {
   }
 
   #finishBlock(writer: BlockWriter): void {
-    this.#noteReplicas();
+    // Its successor was added, and so it was accepted.
+    if (this.#lastWriter) this.#meter.acceptBlock(this.#lastWriter.written);
     this.#lastWriter = writer;
-    this.#finishedBytes += writer.written.block.lengthBytes;
-    this.#finishedDurableBytes += this.#durableBytes;
-    this.#durableBytes = 0;
-    this.#progress.durableReplicaCounts.push(writer.written.replicas.length);
-    this.#report();
-  }
-
-  /** The block before is accepted by the name node: perhaps with more replicas than at its end. */
-  #noteReplicas(): void {
-    const counts = this.#progress.durableReplicaCounts;
-    const durableReplicas = this.#lastWriter?.written.replicas.length;
-    if (durableReplicas === undefined) return;
-    counts[counts.length - 1] = durableReplicas;
-    if (durableReplicas < this.#status.replication) this.#degraded.push({ blockIndex: this.#firstBlockIndex + counts.length - 1, durableReplicas });
-  }
-
-  #blockListener(queue: PacketQueue): BlockListener {
-    const progress = this.#progress;
-    progress.blockIndex = queue.blockIndex;
-    return {
-      onSent: (endInBlock) => {
-        const sentBytes = this.#finishedBytes + endInBlock;
-        if (sentBytes <= progress.sentBytes) return;
-        progress.sentBytes = sentBytes;
-        this.#report();
-      },
-      onAcknowledged: (entries: AckEntry[]) => {
-        progress.acknowledgedBytes = this.#finishedBytes + queue.acknowledgedBytes;
-        const { isDurable } = this.#file;
-        this.#durableBytes = entries.reduce((sum, entry) => sum + (isDurable ? entry.durableBytes : entry.receivedBytes), 0);
-        progress.durableReplicaBytes = this.#finishedDurableBytes + this.#durableBytes;
-        this.#report();
-      },
-      onPipeline: (targets) => {
-        progress.pipeline = targets.map((target) => target.name);
-        this.#report();
-      },
-    };
+    this.#meter.finishBlock(writer.written);
   }
 
   /** The only call of the user's callback. What it throws is no node's fault and ends the writer, as a cancel does. */
   #report(): void {
     if (this.#failure) return;
     try {
-      this.#options.onProgress?.(this.#progress);
+      this.#options.onProgress?.(this.#meter.progress);
     } catch (error) {
       this.#fail(error instanceof Error ? error : new Error(String(error)));
       void this.abort();
@@ -373,7 +325,7 @@ export class OutputStream implements FileWriter {
       const status = await whenReplicated(this.#file, this.#lastWriter, (last) =>
         nameNode.call('fs.complete', { inodeId, last: last ?? this.#untouched(), ...options }, { signal: grace.signal }),
       );
-      this.#noteReplicas();
+      if (this.#lastWriter) this.#meter.acceptBlock(this.#lastWriter.written);
       this.#state = 'closed';
       this.#end();
       return status;
