@@ -73,6 +73,9 @@ test('a data node is stopped in the middle of a get: the rest comes from another
   }
   t.is(bytes, content.length);
   t.not(node, first);
+  t.true(client.readCounters.hedgedReadWins > 0, 'a second replica was asked, long before the first was given up');
+  t.is(client.readCounters.failedReplicas, 0);
+  t.like(reader.failures[0], { datanode: first, reason: 'too slow' });
 });
 
 test('the name node is killed and started again in the middle of a put: the put goes on, and the file is whole (fault 2)', async (t) => {
