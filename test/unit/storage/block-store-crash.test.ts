@@ -474,6 +474,25 @@ test('a failed fsync fails the replica, is not repeated, and leaves nothing behi
   }
 });
 
+test('a recovery whose new checksum file cannot be written changes nothing, and leaves nothing of it (fault 21)', async (t) => {
+  for (const isFinalized of [true, false]) {
+    const disk = new SimulatedDisk();
+    const store = await open(disk, 1);
+    const writer = await store.create(request(1, 9));
+    await writer.append(packetOf(content(1, 50), 0, 50, chunkBytes));
+    if (isFinalized) await writer.finalize();
+    else await writer.close();
+    const before = [disk.files().filter((path) => path.includes('blk_1')), store.getReplica(1)];
+    disk.onCall = (call, path) => {
+      if (call === 'dataSync' && path.endsWith('/blk_1_12.meta')) throw failure('EIO', 'the disk is failing');
+    };
+    await t.throwsAsync(store.recover({ ...request(1, 12), previousGenerationStamp: 9, keepBytes: 20, isDurable: true }), { instanceOf: InputOutputError });
+    disk.onCall = () => {};
+    t.deepEqual([disk.files().filter((path) => path.includes('blk_1')), store.getReplica(1)], before);
+    await store.close();
+  }
+});
+
 test('a full disk fails that replica alone, with its reason, and gives its space back (fault 18)', async (t) => {
   const disk = new SimulatedDisk();
   const store = await open(disk, 1);
