@@ -62,6 +62,14 @@ export class ReplicaDisposal {
     await Promise.all(orphans);
   }
 
+  /** After the scans: what was put aside and has been replaced since is of no use, as after the end of that copy. */
+  async dropReplaced(): Promise<void> {
+    for (const [blockId, { block }] of [...this.#replicas.quarantined]) {
+      const finalized = this.#replicas.getFinalized(blockId);
+      if (finalized && finalized.generationStamp >= block.generationStamp) await this.dropQuarantined(blockId);
+    }
+  }
+
   /** Of one being written, without a writer or with one that has stopped. Never rejects. */
   async discardOpen(replica: ReplicaBeingWritten): Promise<void> {
     const { blockId, generationStamp, volume } = replica;

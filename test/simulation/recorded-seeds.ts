@@ -6,4 +6,9 @@ export interface RecordedSeed {
   found: string;
 }
 
-export const recordedSeeds: readonly RecordedSeed[] = [];
+export const recordedSeeds: readonly RecordedSeed[] = [
+  { seed: 2, minutes: 1, found: 'rotten bytes that were put aside in part stayed for ever' },
+  { seed: 8, minutes: 1, found: 'a failed takeover left a checksum file behind' },
+  { seed: 12, minutes: 1, found: 'what could not be deleted at once was never deleted while the node ran' },
+  { seed: 103, minutes: 6, found: 'rotten bytes that were put aside came back in a power cut, beside the good replica, and stayed' },
+];

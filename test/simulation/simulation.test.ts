@@ -1,4 +1,5 @@
 import test from 'ava';
+import { systemRandom } from '../../source/base/random.js';
 import { recordedSeeds } from './recorded-seeds.js';
 import { runSimulation, type SimulationRun } from './run-simulation.js';
 
@@ -27,15 +28,22 @@ for (const seed of fixedSeeds) {
 for (const { seed, minutes: recordedMinutes, found } of recordedSeeds) {
   test.serial(`seed ${seed} stays well: ${found}`, async (t) => {
     const run = await simulate(seed, recordedMinutes);
-    t.is(run.failure, undefined, describe(run));
+    t.is(run.failure, undefined, describe(run, recordedMinutes));
   });
 }
+
+test.serial('a seed that nobody has run before', async (t) => {
+  const seed = Number(process.env.DFSH_SEED ?? systemRandom.integer(1_000_000_000));
+  t.log(`seed ${seed}: DFSH_SEED=${seed} repeats it, or npm run simulate -- --seed ${seed} --minutes ${minutes}`);
+  const run = await simulate(seed, minutes);
+  t.is(run.failure, undefined, describe(run));
+});
 
 function simulate(seed: number, ofMinutes: number): Promise<SimulationRun> {
   return runSimulation({ seed, minutes: ofMinutes });
 }
 
-function describe(run: SimulationRun): string {
+function describe(run: SimulationRun, ofMinutes = minutes): string {
   if (run.failure === undefined) return '';
-  return `seed ${run.seed}: ${run.failure instanceof Error ? run.failure.message : String(run.failure)}\n${run.trace.slice(-100).join('\n')}\nto repeat: npm run simulate -- --seed ${run.seed} --minutes ${minutes}`;
+  return `seed ${run.seed}: ${run.failure instanceof Error ? run.failure.message : String(run.failure)}\n${run.trace.slice(-100).join('\n')}\nto repeat: npm run simulate -- --seed ${run.seed} --minutes ${ofMinutes}`;
 }

@@ -147,6 +147,27 @@ test('what is put aside in part goes with its block, and checksums without their
     await again.close();
   }));
 
+test('what is put aside is gone after a start if the block has a replica here again, and that one stays', (t) =>
+  withDirectory(async (directory) => {
+    const store = await open(directory);
+    await put(store, 1, content(1, 100));
+    t.true(await store.quarantine({ blockId: 1, generationStamp: 9 }, 'a test'));
+    await store.close();
+    // As after a power cut that has undone its deletion.
+    const aside = join(directory, 'quarantine');
+    const kept = await Promise.all(['blk_1', 'blk_1_9.meta'].map((name) => readFile(join(aside, name))));
+    const replacing = await open(directory);
+    await put(replacing, 1, content(1, 100));
+    await replacing.close();
+    await writeFile(join(aside, 'blk_1'), kept[0]!);
+    await writeFile(join(aside, 'blk_1_9.meta'), kept[1]!);
+    const again = await open(directory);
+    t.deepEqual([...again.quarantinedReplicas()], []);
+    t.deepEqual(await readdir(aside), []);
+    t.is((await again.verify({ blockId: 1, generationStamp: 9 })).outcome, 'intact');
+    await again.close();
+  }));
+
 test('a replica whose end was cut off is not what it was: its length says so, and reading it fails', (t) =>
   withDirectory(async (directory) => {
     const store = await open(directory);
