@@ -1,6 +1,6 @@
 import { type Static, type TSchema, Type } from '@sinclair/typebox';
 import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler';
-import type { Frame, ReadRequest, TransferRequest, WriteRequest } from '../protocol/block-stream.js';
+import { decodeControl, type Frame, type ReadRequest, type TransferRequest, type WriteRequest } from '../protocol/block-stream.js';
 import { InvalidArgumentError } from '../protocol/errors.js';
 import { blockSchema, byteCountSchema, generationStampSchema, offsetSchema, replicaLocationSchema } from '../protocol/schemas.js';
 
@@ -36,12 +36,8 @@ function parser<T>(name: string, schema: TSchema & { static: Static<TSchema> }):
   let check: TypeCheck<TSchema> | undefined;
   return (frame) => {
     check ??= TypeCompiler.Compile(schema);
-    let value: unknown;
-    try {
-      value = JSON.parse(frame.body.toString());
-    } catch {
-      throw new InvalidArgumentError(`${name}: its body is no JSON`);
-    }
+    const value = decodeControl(frame);
+    if (value === undefined) throw new InvalidArgumentError(`${name}: its body was damaged on its way, or is no JSON`);
     if (check.Check(value)) return value as T;
     const error = check.Errors(value).First();
     throw new InvalidArgumentError(`${name}: ${error?.path ?? ''} ${error?.message ?? 'does not fit'}`);

@@ -1,5 +1,6 @@
 import type { Block, ReplicaLocation } from './block.js';
 import { assert } from '../base/assert.js';
+import { crc32 } from '../base/checksum.js';
 import type { WireError } from './errors.js';
 
 /**
@@ -13,23 +14,25 @@ import type { WireError } from './errors.js';
  *     +------+------+--------+--------------+----------------------------+
  *       u8     u8     u16 BE   u32 BE
  *
+ * A byte that changes on its way is noticed (promises.md, fault 35): the body of every frame but PACKET and HELLO ends with a CRC-32 of what is
+ * before it, begun with the frame's type; a PACKET has one of its prefix and header, and the checksums of its data.
+ *
  * The first frame each way is HELLO (body: the JSON of Hello). The opener may send its HELLO and its first request together.
  * One operation at a time; when one has ended in good order the channel takes the next, so that channels can be pooled.
  * Whoever meets a failure in the middle of an operation closes the channel.
  *
  *   write:  WRITE ->   <- STATUS    PACKET* ->   <- ACK*       the last PACKET has LAST; its ACK ends the operation
- *           A WRITE with FOLLOWED brings its first, small PACKET along, before the STATUS: a small block costs one trip.
  *   read:   READ ->    <- STATUS   <- PACKET*                  the last PACKET has LAST (it may hold no bytes), and ends it
  *   transfer: TRANSFER ->  <- WORKING* <- STATUS               the node has copied its replica to the target: a WRITE of its own. WORKING,
  *           without a body, from time to time until then: a channel on which nothing moves is taken for dead.
  *
  * PACKET body (checksums: CRC-32 of each chunk of the data; the last chunk may be short; all numbers big-endian):
  *
- *      0            4             8               16           20              24
- *     +------------+-------------+---------------+------------+---------------+----------------+--------+
- *     | sequence   | dataLength  | offsetInBlock | chunkSize  | checksumCount | checksums u32* | data   |
- *     +------------+-------------+---------------+------------+---------------+----------------+--------+
- *       u32          u32           u64             u32          u32
+ *      0            4             8               16           20              24            28
+ *     +------------+-------------+---------------+------------+---------------+-------------+----------------+--------+
+ *     | sequence   | dataLength  | offsetInBlock | chunkSize  | checksumCount | CRC of      | checksums u32* | data   |
+ *     +------------+-------------+---------------+------------+---------------+-------------+----------------+--------+
+ *       u32          u32           u64             u32          u32             the above, u32
  *
  * Packets follow each other byte by byte: each begins where the one before ended, inside a chunk too. The checksums of a packet are counted from
  * its own begin, those of a replica from the begin of the block: whoever writes a packet that begins inside a chunk goes on with that
@@ -39,9 +42,9 @@ import type { WireError } from './errors.js';
  * ACK body: one entry a replica, in pipeline order beginning with the sender of this ACK:
  *
  *      0          4        6
- *     +----------+--------+----------------------------------------------------------+
- *     | sequence | count  | count x { u8 status, u64 receivedBytes, u64 durableBytes } |
- *     +----------+--------+----------------------------------------------------------+
+ *     +----------+--------+------------------------------------------------------------+-----+
+ *     | sequence | count  | count x { u8 status, u64 receivedBytes, u64 durableBytes } | CRC |
+ *     +----------+--------+------------------------------------------------------------+-----+
  *
  * A hop acknowledges a packet when it has written it and everyone downstream has acknowledged it. `receivedBytes` and
  * `durableBytes` are lengths of the replica: what is written, and what is on disk for good. The ACK of LAST is sent after the
@@ -49,7 +52,9 @@ import type { WireError } from './errors.js';
  */
 export const frameMagic = 0xdf;
 export const framePrefixBytes = 8;
-export const packetHeaderBytes = 24;
+export const packetHeaderBytes = 28;
+const headerChecksumAt = packetHeaderBytes - 4;
+const checksumBytes = 4;
 const ackHeaderBytes = 6;
 const ackEntryBytes = 17;
 
@@ -190,13 +195,27 @@ export function encodePrefix(target: Buffer, type: number, flags: number, bodyLe
   target.writeUInt32BE(bodyLength, 4);
 }
 
-/** A frame whose body is the JSON of `message`. */
-export function encodeControl(type: number, message: object): Buffer {
-  const body = Buffer.from(JSON.stringify(message));
-  const frame = Buffer.allocUnsafe(framePrefixBytes + body.length);
-  encodePrefix(frame, type, 0, body.length);
-  body.copy(frame, framePrefixBytes);
+/** A frame whose body is the JSON of `message`, and its checksum. */
+export function encodeControl(type: number, message: object, flags = 0): Buffer {
+  const json = Buffer.from(JSON.stringify(message));
+  const isChecked = type !== frameTypes.hello;
+  const bodyLength = json.length + (isChecked ? checksumBytes : 0);
+  const frame = Buffer.allocUnsafe(framePrefixBytes + bodyLength);
+  encodePrefix(frame, type, flags, bodyLength);
+  json.copy(frame, framePrefixBytes);
+  if (isChecked) frame.writeUInt32BE(crc32(json, type), framePrefixBytes + json.length);
   return frame;
+}
+
+/** What `encodeControl` was given; undefined if it was damaged on its way. */
+export function decodeControl({ type, body }: Pick<Frame, 'type' | 'body'>): unknown {
+  const end = type === frameTypes.hello ? body.length : body.length - checksumBytes;
+  if (end < 0 || (end < body.length && crc32(body.subarray(0, end), type) !== body.readUInt32BE(end))) return undefined;
+  try {
+    return JSON.parse(body.toString('utf8', 0, end)) as unknown;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Bytes from a frame's begin to its data, for `dataLength` bytes of data: a writer reserves these in front of its data. */
@@ -204,7 +223,7 @@ export function packetOverheadBytes(dataLength: number, chunkBytes: number): num
   return framePrefixBytes + packetHeaderBytes + 4 * Math.ceil(dataLength / chunkBytes);
 }
 
-/** Writes prefix and packet header at the begin of `target`; checksums and data follow at `framePrefixBytes + packetHeaderBytes`. */
+/** Writes prefix and packet header, with its checksum, at the begin of `target`; the checksums and data follow at `framePrefixBytes + packetHeaderBytes`. */
 export function encodePacketHeader(target: Buffer, header: PacketHeader): void {
   const flags = (header.isLast ? packetFlags.last : 0) | (header.isSync ? packetFlags.sync : 0) | (header.isFlush ? packetFlags.flush : 0);
   encodePrefix(target, frameTypes.packet, flags, packetHeaderBytes + 4 * header.checksumCount + header.dataLength);
@@ -214,12 +233,14 @@ export function encodePacketHeader(target: Buffer, header: PacketHeader): void {
   target.writeBigUInt64BE(BigInt(header.offsetInBlock), at + 8);
   target.writeUInt32BE(header.chunkBytes, at + 16);
   target.writeUInt32BE(header.checksumCount, at + 20);
+  target.writeUInt32BE(crc32(target.subarray(0, at + headerChecksumAt)), at + headerChecksumAt);
 }
 
-/** The header of a packet frame; undefined if its numbers do not fit each other or the frame. */
-export function decodePacketHeader(frame: Pick<Frame, 'flags' | 'body'>): PacketHeader | undefined {
-  const { body, flags } = frame;
+/** The header of a packet frame; undefined if it was damaged on its way, or its numbers do not fit each other or the frame. */
+export function decodePacketHeader(frame: Pick<Frame, 'flags' | 'body' | 'raw'>): PacketHeader | undefined {
+  const { body, flags, raw } = frame;
   if (body.length < packetHeaderBytes) return undefined;
+  if (crc32(raw.subarray(0, framePrefixBytes + headerChecksumAt)) !== body.readUInt32BE(headerChecksumAt)) return undefined;
   const offsetInBlock = Number(body.readBigUInt64BE(8));
   const header: PacketHeader = {
     sequence: body.readUInt32BE(0),
@@ -246,7 +267,7 @@ export function packetData(body: Buffer, header: PacketHeader): Buffer {
 }
 
 export function encodeAck(ack: Ack): Buffer {
-  const bodyLength = ackHeaderBytes + ackEntryBytes * ack.entries.length;
+  const bodyLength = ackHeaderBytes + ackEntryBytes * ack.entries.length + checksumBytes;
   const frame = Buffer.allocUnsafe(framePrefixBytes + bodyLength);
   encodePrefix(frame, frameTypes.ack, 0, bodyLength);
   frame.writeUInt32BE(ack.sequence, framePrefixBytes);
@@ -260,14 +281,16 @@ export function encodeAck(ack: Ack): Buffer {
     frame.writeBigUInt64BE(BigInt(entry.durableBytes), at + 9);
     at += ackEntryBytes;
   }
+  frame.writeUInt32BE(crc32(frame.subarray(framePrefixBytes, at), frameTypes.ack), at);
   return frame;
 }
 
-/** Undefined if the body is no ACK. */
+/** Undefined if the body is no ACK, or was damaged on its way. */
 export function decodeAck(body: Buffer): Ack | undefined {
-  if (body.length < ackHeaderBytes) return undefined;
+  const end = body.length - checksumBytes;
+  if (end < ackHeaderBytes || crc32(body.subarray(0, end), frameTypes.ack) !== body.readUInt32BE(end)) return undefined;
   const count = body.readUInt16BE(4);
-  if (body.length !== ackHeaderBytes + count * ackEntryBytes) return undefined;
+  if (end !== ackHeaderBytes + count * ackEntryBytes) return undefined;
   const entries: AckEntry[] = [];
   for (let i = 0, at = ackHeaderBytes; i < count; i++, at += ackEntryBytes) {
     const [receivedBytes, durableBytes] = [Number(body.readBigUInt64BE(at + 1)), Number(body.readBigUInt64BE(at + 9))];

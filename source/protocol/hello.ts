@@ -3,7 +3,7 @@
  * once, and each error names both sides' versions. `clusterId` is null where the sender does not know it yet (a client's first
  * connection, an empty data node); where both know one, they must agree.
  */
-export const protocolVersion = 1;
+export const protocolVersion = 2;
 
 export interface Hello {
   magic: 'dfsh';

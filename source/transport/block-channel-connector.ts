@@ -2,7 +2,7 @@ import { connect } from 'node:net';
 import { type Address, parseAddress } from '../base/address.js';
 import type { Clock, Timer } from '../base/clock.js';
 import type { BlockChannel, BlockChannelConnector, Frame, StatusMessage } from '../protocol/block-stream.js';
-import { encodeControl, frameTypes } from '../protocol/block-stream.js';
+import { decodeControl, encodeControl, frameTypes } from '../protocol/block-stream.js';
 import { ConfigError, InputOutputError, UnavailableError, fromWireError } from '../protocol/errors.js';
 import { type Identity, helloOf } from '../protocol/hello.js';
 import { type BufferPool, framePool } from './buffer-pool.js';
@@ -175,12 +175,8 @@ const dialTcp: Dial = (channel, target, { clock, connectTimeoutMs, signal, onClo
 
 /** The other's first frame: its hello, or a STATUS that says why it will not talk. Throws unless it is a hello that suits us. */
 function checkAnswer(frame: Frame, identity: Identity, address: string): void {
-  let message: unknown;
-  try {
-    message = JSON.parse(frame.body.toString());
-  } catch (error) {
-    throw new InputOutputError(`${address} began a block stream with what is no JSON`, { cause: error });
-  }
+  const message = decodeControl(frame);
+  if (message === undefined) throw new InputOutputError(`${address} began a block stream with what is no JSON`);
   if (frame.type === frameTypes.status) {
     const status = message as StatusMessage;
     throw status.ok === false ? fromWireError(status.error) : new InputOutputError(`${address} began a block stream without a hello`);

@@ -1,5 +1,5 @@
 import type { Clock } from '../base/clock.js';
-import { type BlockChannel, type BlockChannelConnector, encodeControl, type Frame, frameTypes, type ReadRequest, type StatusMessage, type TransferRequest, type WriteRequest } from '../protocol/block-stream.js';
+import { type BlockChannel, type BlockChannelConnector, decodeControl, encodeControl, type Frame, frameTypes, type ReadRequest, type StatusMessage, type TransferRequest, type WriteRequest } from '../protocol/block-stream.js';
 import { fromWireError, InputOutputError, UnavailableError, type WireError } from '../protocol/errors.js';
 
 export type BlockRequest = { type: typeof frameTypes.write; body: WriteRequest } | { type: typeof frameTypes.read; body: ReadRequest } | { type: typeof frameTypes.transfer; body: TransferRequest };
@@ -100,12 +100,7 @@ export async function readFrame(channel: BlockChannel, clock: Clock, limitMs: nu
 /** The boundary: a status as its type, or undefined if the frame holds anything else. */
 function statusOf(frame: Frame): StatusMessage | undefined {
   if (frame.type !== frameTypes.status) return undefined;
-  let message: Partial<AcceptedStatus> & { error?: Partial<WireError>; badDatanode?: unknown };
-  try {
-    message = JSON.parse(frame.body.toString()) as typeof message;
-  } catch {
-    return undefined;
-  }
+  const message = decodeControl(frame) as Partial<AcceptedStatus> & { error?: Partial<WireError>; badDatanode?: unknown };
   if (typeof message !== 'object' || message === null) return undefined;
   const ok: unknown = message.ok;
   if (ok === true) {

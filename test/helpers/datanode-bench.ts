@@ -9,6 +9,7 @@ import {
   type BlockChannel,
   type BlockChannelConnector,
   decodeAck,
+  decodeControl,
   decodePacketHeader,
   encodeControl,
   encodePacketHeader,
@@ -321,7 +322,7 @@ export function packetFrame(packet: {
 export async function readStatus(channel: BlockChannel): Promise<StatusMessage> {
   const frame = await channel.read();
   if (frame?.type !== frameTypes.status) throw new Error(`no status, but ${frame?.type}`);
-  const status = JSON.parse(frame.body.toString()) as StatusMessage;
+  const status = decodeControl(frame) as StatusMessage;
   frame.release();
   return status;
 }

@@ -11,11 +11,14 @@ import {
   type BlockChannelConnector,
   decodePacketHeader,
   encodeAck,
+  decodeControl,
   encodeControl,
   encodePacketHeader,
   frameTypes,
   packetChecksums,
   packetData,
+  framePrefixBytes,
+  packetHeaderBytes,
   packetOverheadBytes,
   type ReadRequest,
   type StatusMessage,
@@ -283,7 +286,7 @@ export class FakeCluster {
 
   async #serve(node: FakeNode, channel: BlockChannel): Promise<void> {
     for (let frame = await channel.read(); frame; frame = await channel.read()) {
-      const body = JSON.parse(frame.body.toString()) as WriteRequest & ReadRequest & TransferRequest;
+      const body = decodeControl(frame) as WriteRequest & ReadRequest & TransferRequest;
       const type = frame.type === frameTypes.write ? 'write' : frame.type === frameTypes.read ? 'read' : 'transfer';
       this.requests.push({ address: node.location.address, type, body });
       if (type === 'write') await this.#receive(node, channel, body);
@@ -349,7 +352,7 @@ export class FakeCluster {
       const checksumCount = Math.ceil(data.length / chunkBytes);
       const front = Buffer.alloc(packetOverheadBytes(data.length, chunkBytes));
       encodePacketHeader(front, { sequence: sequence++, dataLength: data.length, offsetInBlock: offset, chunkBytes, checksumCount, isLast, isSync: false });
-      for (let i = 0; i < checksumCount; i++) front.writeUInt32BE(crc32(data.subarray(i * chunkBytes, (i + 1) * chunkBytes)), 32 + 4 * i);
+      for (let i = 0; i < checksumCount; i++) front.writeUInt32BE(crc32(data.subarray(i * chunkBytes, (i + 1) * chunkBytes)), framePrefixBytes + packetHeaderBytes + 4 * i);
       const fault = isLast ? undefined : node.onReadPacket?.(data, offset);
       if (fault === 'silent') return forever;
       if (typeof fault === 'object') await sleep(this.clock, fault.breakAfterMs);

@@ -6,9 +6,9 @@ import { PacketQueue } from '../../../source/client/packet-queue.js';
 import { decodePacketHeader, frameTypes, packetChecksums, packetData } from '../../../source/protocol/block-stream.js';
 import { patternBytes } from '../../helpers/fake-cluster.js';
 
-function frameOf(packet: Packet): { flags: number; body: Buffer } {
+function frameOf(packet: Packet): { flags: number; body: Buffer; raw: Buffer } {
   const { frame } = packet;
-  return { flags: frame.readUInt16BE(2), body: frame.subarray(8) };
+  return { flags: frame.readUInt16BE(2), body: frame.subarray(8), raw: frame };
 }
 
 for (const lengthBytes of [1, 65_535, 65_536, 65_537, 300_000, 524_288]) {

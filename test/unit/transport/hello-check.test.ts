@@ -15,7 +15,7 @@ test('a hello of the same version and cluster passes, and tells who calls', (t) 
 });
 
 test('another version is refused with both versions named, whatever else the hello holds', (t) => {
-  t.throws(() => checkHello({ magic: 'dfsh', version: 9, whatever: true }, own, '127.0.0.1:5000'), { instanceOf: VersionMismatchError, message: /127\.0\.0\.1:5000 speaks version 9 .* namenode version 1/ });
+  t.throws(() => checkHello({ magic: 'dfsh', version: 9, whatever: true }, own, '127.0.0.1:5000'), { instanceOf: VersionMismatchError, message: /127\.0\.0\.1:5000 speaks version 9 .* namenode version 2/ });
 });
 
 test('another cluster is refused with both clusters named', (t) => {

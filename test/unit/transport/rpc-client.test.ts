@@ -109,7 +109,7 @@ test('another cluster or version is refused on either side, as its class', async
   t.is((await newCaller(listener.address, 'C1').call('echo.say', { text: 'x' })).text, 'x');
   await listener.close();
   const newer = await fakeNode((socket) => socket.write(`${JSON.stringify({ ...helloOf(testIdentity()), version: 7 })}\n`));
-  await t.throwsAsync(newCaller(newer.address).call('echo.nothing', {}), { instanceOf: VersionMismatchError, message: /version 7.*version 1/ });
+  await t.throwsAsync(newCaller(newer.address).call('echo.nothing', {}), { instanceOf: VersionMismatchError, message: /version 7.*version 2/ });
   newer.server.close();
   const other = await fakeNode((socket) => socket.write(serverHello));
   await t.throwsAsync(newCaller(other.address, 'C9').call('echo.nothing', {}), { instanceOf: ClusterMismatchError });

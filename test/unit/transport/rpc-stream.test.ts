@@ -1,5 +1,6 @@
 import test, { type ExecutionContext } from 'ava';
 import { ManualClock } from '../../../source/base/clock.js';
+import { protocolVersion } from '../../../source/protocol/hello.js';
 import type { ListenOptions } from '../../../source/transport/listen.js';
 import { turns } from '../../helpers/block-channel-contract.js';
 import { type EchoHandlers, recordingLogger, startEchoNode, testIdentity, until } from '../../helpers/echo-node.js';
@@ -27,13 +28,13 @@ const say = (id: unknown, text = 'x') => ({ jsonrpc: '2.0', id, method: 'echo.sa
 
 withNode('hello and calls may come together, byte by byte, and are answered by hello and answers', async (t, { address }) => {
   const connection = await RawConnection.open(address);
-  const text = `${JSON.stringify({ magic: 'dfsh', version: 1, clusterId: null, role: 'client', user: 'bob', clientId: 'c', credential: null })}\r\n\n${JSON.stringify(say(1, 'é'))}\n${JSON.stringify(say('two'))}\n`;
+  const text = `${JSON.stringify({ magic: 'dfsh', version: protocolVersion, clusterId: null, role: 'client', user: 'bob', clientId: 'c', credential: null })}\r\n\n${JSON.stringify(say(1, 'é'))}\n${JSON.stringify(say('two'))}\n`;
   for (const byte of Buffer.from(text)) {
     connection.socket.write(Buffer.of(byte));
     await turns(1);
   }
   const hello = await connection.line();
-  t.deepEqual([hello.magic, hello.version, hello.role], ['dfsh', 1, 'namenode']);
+  t.deepEqual([hello.magic, hello.version, hello.role], ['dfsh', protocolVersion, 'namenode']);
   t.like(await connection.line(), { jsonrpc: '2.0', id: 1, result: { text: 'é', user: 'bob' } });
   t.like(await connection.line(), { id: 'two' });
 });
@@ -41,11 +42,11 @@ withNode('hello and calls may come together, byte by byte, and are answered by h
 withNode(
   'another version or cluster is answered with one error line that names both, and nothing is called',
   async (t, { address, handlers, logger }) => {
-    const newer = await RawConnection.openRpc(address, { version: 2 });
+    const newer = await RawConnection.openRpc(address, { version: 9 });
     newer.send(say(1));
     const refusal = await newer.line();
     t.is(refusal.error.data.name, 'VersionMismatchError');
-    t.regex(refusal.error.message, /version 2.*version 1/);
+    t.regex(refusal.error.message, /version 9.*version 2/);
     t.is(await newer.line(), null);
     const other = await RawConnection.openRpc(address, { clusterId: 'C2' });
     const { error } = await other.line();
