@@ -143,6 +143,7 @@ export class DataNode {
     const { outbox } = this.#link;
     this.#check = new ReplicaCheck({
       store,
+      clock,
       outbox,
       counters: this.#counters,
       logger,

@@ -1,5 +1,6 @@
+import { type Clock, sleep } from '../base/clock.js';
 import { type Block, blockName } from '../protocol/block.js';
-import type { BlockStore } from '../storage/block-store.js';
+import type { BlockStore, VerifyOutcome } from '../storage/block-store.js';
 import type { Logger } from '../base/log.js';
 import type { NodeCounters } from './node-counters.js';
 import type { ReportOutbox } from './report-outbox.js';
@@ -7,6 +8,9 @@ import type { ReportOutbox } from './report-outbox.js';
 type Generation = Pick<Block, 'blockId' | 'generationStamp'>;
 
 const maxQueued = 10_000;
+/** A disk may fail to read once: what it cannot read so often, some seconds apart, is as good as rotten. */
+const readTries = 4;
+const firstPauseMs = 500;
 
 /**
  * Checks replicas that something speaks against, one at a time: a reader's word, a failed read, a rotten source of a copy. What is rotten is
@@ -14,6 +18,7 @@ const maxQueued = 10_000;
  */
 export class ReplicaCheck {
   readonly #store: BlockStore;
+  readonly #clock: Clock;
   readonly #outbox: ReportOutbox;
   readonly #counters: NodeCounters;
   readonly #logger: Logger;
@@ -24,12 +29,14 @@ export class ReplicaCheck {
 
   constructor(options: {
     store: BlockStore;
+    clock: Clock;
     outbox: ReportOutbox;
     counters: NodeCounters;
     logger: Logger;
     onAbsent: (block: Block) => void;
   }) {
     this.#store = options.store;
+    this.#clock = options.clock;
     this.#outbox = options.outbox;
     this.#counters = options.counters;
     this.#logger = options.logger;
@@ -71,12 +78,22 @@ export class ReplicaCheck {
     // Its writer will find out about one that is being written; of another generation nobody spoke.
     if (replica.state !== 'finalized' || replica.block.generationStamp !== asked.generationStamp) return;
     const { block, storageId } = replica;
-    const verdict = await this.#store.verify(block, this.#closed.signal);
+    const verdict = await this.verify(block, this.#closed.signal);
     if (verdict.outcome === 'intact') {
       this.#logger.info(`${blockName(block)} was called in question and passes its checksums`);
       if (isOrdered) this.#outbox.add({ kind: 'intact', storageId, block });
     } else if (verdict.outcome === 'rotten') {
       await this.putAside(block, storageId, verdict.reason);
+    }
+  }
+
+  /** As the store's, but with patience: a good replica, perhaps the last one, is not given up because its disk hesitates. */
+  async verify(block: Generation, signal: AbortSignal, pace?: Parameters<BlockStore['verify']>[2]): Promise<VerifyOutcome> {
+    for (let tries = 1; ; tries++) {
+      const verdict = await this.#store.verify(block, signal, pace);
+      if (verdict.outcome !== 'rotten' || !verdict.isUnreadable || tries === readTries) return verdict;
+      this.#logger.warn(`${blockName(block)} cannot be read (${verdict.reason}); it is tried again`);
+      await sleep(this.#clock, firstPauseMs * 2 ** tries, signal);
     }
   }
 

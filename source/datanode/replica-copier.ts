@@ -1,6 +1,6 @@
 import { crc32 } from '../base/checksum.js';
 import { type Block, blockName, type ReplicaLocation } from '../protocol/block.js';
-import { type BlockChannel, decodeAck, frameTypes, type WriteRequest } from '../protocol/block-stream.js';
+import { type BlockChannel, decodeAck, encodePacketHeader, frameTypes, type WriteRequest } from '../protocol/block-stream.js';
 import { ChecksumError, InputOutputError } from '../protocol/errors.js';
 import type { ReplicaReader } from '../storage/block-store.js';
 import { findBadChunk } from '../storage/replica-meta.js';
@@ -179,7 +179,7 @@ class ReplicaCopy {
       if (wholeBytes === endBytes - offsetBytes) return { buffer, frame: whole.frame, heldBytes };
       return {
         buffer,
-        frame: cutPacket(whole.frame, { data: whole.data, checksums: whole.checksums, chunkBytes, dataBytes: endBytes - offsetBytes }),
+        frame: cutPacket(whole, { sequence, offsetBytes, isLast, chunkBytes, dataBytes: endBytes - offsetBytes }),
         heldBytes,
       };
     } catch (error) {
@@ -213,13 +213,23 @@ class ReplicaCopy {
 }
 
 /** Shortens a packet to its first `dataBytes`, in place; they end inside the last chunk that it keeps. */
-function cutPacket(frame: Buffer, packet: { data: Buffer; checksums: Buffer; chunkBytes: number; dataBytes: number }): Buffer {
-  const { data, checksums, chunkBytes, dataBytes } = packet;
+function cutPacket(
+  whole: { frame: Buffer; data: Buffer; checksums: Buffer },
+  packet: { sequence: number; offsetBytes: number; isLast: boolean; chunkBytes: number; dataBytes: number },
+): Buffer {
+  const { frame, data, checksums } = whole;
+  const { sequence, offsetBytes, isLast, chunkBytes, dataBytes } = packet;
   const lastChunk = Math.floor(dataBytes / chunkBytes);
   checksums.writeUInt32BE(crc32(data.subarray(lastChunk * chunkBytes, dataBytes)), 4 * lastChunk);
-  const cutBytes = data.length - dataBytes;
-  // The lengths in the prefix and in the packet header (protocol/block-stream.ts); the number of checksums stays.
-  frame.writeUInt32BE(frame.readUInt32BE(4) - cutBytes, 4);
-  frame.writeUInt32BE(dataBytes, 12);
-  return frame.subarray(0, frame.length - cutBytes);
+  encodePacketHeader(frame, {
+    sequence,
+    dataLength: dataBytes,
+    offsetInBlock: offsetBytes,
+    chunkBytes,
+    checksumCount: lastChunk + 1,
+    isLast,
+    isSync: false,
+    isFlush: false,
+  });
+  return frame.subarray(0, frame.length - (data.length - dataBytes));
 }

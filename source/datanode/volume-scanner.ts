@@ -124,12 +124,12 @@ export class VolumeScanner {
   }
 
   async #check(cursor: ScanCursor, block: Block): Promise<void> {
-    const { store, storageId, counters, check, logger } = this.#options;
+    const { storageId, counters, check, logger } = this.#options;
     const { signal } = this.#closed;
     for (let tries = 1; !this.#isOver; tries++) {
       try {
         await this.#pace(costPerReplicaBytes);
-        const verdict = await store.verify(block, signal, (bytes) => this.#pace(bytes));
+        const verdict = await check.verify(block, signal, (bytes) => this.#pace(bytes));
         // Of one that was broken off nothing is known.
         if (verdict.outcome === 'absent' || signal.aborted) return;
         cursor.checkedCount++;

@@ -193,4 +193,5 @@ export interface ReplicaReader {
 
 export type Pace = (bytes: number) => Promise<void>;
 
-export type VerifyOutcome = { outcome: 'intact' } | { outcome: 'absent' } | { outcome: 'rotten'; reason: string };
+/** `isUnreadable`: the disk would not give its bytes, this time; nothing is known of them. */
+export type VerifyOutcome = { outcome: 'intact' } | { outcome: 'absent' } | { outcome: 'rotten'; reason: string; isUnreadable: boolean };

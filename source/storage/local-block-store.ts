@@ -339,13 +339,13 @@ export class LocalBlockStore implements BlockStore, WriterHost {
       reader = await this.openReader(block);
       const reason = await reader.verify(signal, pace);
       if (reason === undefined) return { outcome: 'intact' };
-      return isHere() ? { outcome: 'rotten', reason } : { outcome: 'absent' };
+      return isHere() ? { outcome: 'rotten', reason, isUnreadable: false } : { outcome: 'absent' };
     } catch (error) {
       // A disk that has failed altogether says nothing about the replica.
       const replica = this.#replicas.getFinalized(block.blockId);
       if (replica) await this.#replicas.volumeOf(replica).noteFailure(error);
       if (!isHere()) return { outcome: 'absent' };
-      if (error instanceof ChecksumError || error instanceof InputOutputError) return { outcome: 'rotten', reason: error.message };
+      if (error instanceof ChecksumError || error instanceof InputOutputError) return { outcome: 'rotten', reason: error.message, isUnreadable: error instanceof InputOutputError };
       throw error;
     } finally {
       await reader?.close();

@@ -296,7 +296,7 @@ export class Actor {
       stats.count('acknowledged bytes', lengthBytes - oldBytes);
       simulator.note('acknowledged', this.name, what, status.inodeId);
       if (status.lengthBytes !== lengthBytes) throw new Violation(`${what}: acknowledged with ${status.lengthBytes} bytes, ${lengthBytes} were written`);
-      checkDurable(cluster, stats, { inodeId: status.inodeId, path: finalPath, lengthBytes, replication: file.replication });
+      checkDurable(cluster, stats, { inodeId: status.inodeId, path: finalPath, lengthBytes, replication: file.replication, fromBytes: oldBytes });
     } catch (error) {
       simulator.note('failed', this.name, what, String(error));
       if (error instanceof Violation) throw error;

@@ -82,10 +82,18 @@ async function play(cluster: SimulatedCluster, stats: SimulationStats, durationM
   void working.then(() => (areWorking = false));
   await until(cluster, operationLimitMs, () => (areWorking ? stage.actors.filter(({ doing }) => doing !== '').map(({ name, doing, trouble }) => `${name} still does: ${doing} (${trouble})`) : []), () => unconverged(cluster));
   await working;
+  // A file that its disk would not let go of at a start is left alone until the next one.
+  if (config.faultKinds.has('disk-errors') || config.faultKinds.has('read-only-disk')) {
+    simulator.schedule(convergenceLimitMs / 2, () => {
+      if (!isOver) for (const machine of cluster.dataNodes) cluster.killDataNode(machine, { restartAfterMs: 500 });
+    });
+  }
+  let isOver = false;
   await until(cluster, convergenceLimitMs, () => {
     reportRot(cluster);
     return unconverged(cluster);
   });
+  isOver = true;
   run.convergenceMs = simulator.nowMs - peaceMs;
   for (const [index, actor] of stage.actors.entries()) {
     const client = cluster.startClient(cluster.clients[index % cluster.clients.length]!);

@@ -6,6 +6,7 @@ import { openOperation } from '../../../source/transport/block-operation.js';
 import { DiskFaults } from '../../helpers/disk-faults.js';
 import { type BenchNode, DatanodeBench, readStatus, TestWriter, until } from '../../helpers/datanode-bench.js';
 import { appendAll, content, readVerified } from '../../helpers/replica-content.js';
+import { failure } from '../../helpers/simulated-disk.js';
 
 type Block = { blockId: number; generationStamp: number; lengthBytes: number };
 
@@ -149,6 +150,20 @@ test('a replica that was called rotten is checked: reported as intact if it is, 
     t.like(node!.nameNode.all('datanode.reportCorrupt')[0]!.replicas, [{ block: bad, isQuarantined: true }]);
     t.deepEqual(node!.nameNode.events(), ['deleted 3_9']);
     t.true(node!.disk.files().includes('/data/quarantine/blk_2'), 'its bytes are kept');
+  }));
+
+test('a disk that fails to read once costs no replica, which may be the last one (fault 20)', (t) =>
+  withNodes(1, async (_bench, [node]) => {
+    const block = await put(node!, 1, content(1, 1000));
+    let failures = 2;
+    node!.disk.onCall = (call, path) => {
+      if (call === 'read' && path.endsWith('/blk_1') && failures-- > 0) throw failure('EIO', path);
+    };
+    node!.nameNode.commands.push({ kind: 'verify', blocks: [block] });
+    await until(() => node!.nameNode.all('datanode.reportIntact').length === 1);
+    t.true(failures <= 0);
+    t.is(node!.nameNode.all('datanode.reportCorrupt').length, 0);
+    t.is(node!.store.getReplica(1)?.state, 'finalized');
   }));
 
 for (const lengthBytes of [0, 100, 128, 500]) {

@@ -41,7 +41,7 @@ class Bench {
     const { clock, logger, outbox, counters } = this;
     this.store = await LocalBlockStore.open({ disk: this.disk.mount(), directories: ['/data'], clock, random: seededRandom(1), logger });
     this.storageId = (await this.store.readStorages())[0]!.storageId;
-    this.check = new ReplicaCheck({ store: this.store, outbox, counters, logger, onAbsent: () => {} });
+    this.check = new ReplicaCheck({ store: this.store, clock, outbox, counters, logger, onAbsent: () => {} });
     this.scanner = new VolumeScanner({ store: this.store, storageId: this.storageId, clock, logger, counters, check: this.check, periodMs: 24 * hourMs, bytesPerSecond });
   }
 
@@ -259,6 +259,8 @@ test('a replica that cannot be read is one finding; a disk that fails altogether
   bench.faults.add({ code: 'EIO', calls: ['read'], path: /blk_2$/ });
   bench.scanner.start();
   await bench.pass(1000, 50);
+  t.deepEqual(bench.notices(), [], 'it is tried again before it is given up');
+  await bench.pass(7000, 50);
   t.deepEqual(bench.notices(), ['corrupt 2']);
   t.like(bench.scanner.progress, { isFinished: true, checkedCount: 3, rottenCount: 1 });
   bench.faults.add({ code: 'EIO' });
