@@ -2,7 +2,7 @@ import type { Clock } from '../base/clock.js';
 import { repeat } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import type { Random } from '../base/random.js';
-import { type Block, blockName } from '../protocol/block.js';
+import type { Block } from '../protocol/block.js';
 import { type BlockChannel, type BlockChannelConnector, type Frame, frameTypes } from '../protocol/block-stream.js';
 import type { DatanodeProtocol, DatanodeServiceProtocol } from '../protocol/datanode-protocol.js';
 import { ChecksumError, InputOutputError, OverloadedError, PermissionDeniedError } from '../protocol/errors.js';
@@ -47,7 +47,7 @@ export interface DataNodeSettings {
   signOfLifeMs: number;
   /** How long the own disk may take for a packet: less than `downstreamTimeoutMs`, and than a client's patience. */
   diskTimeoutMs: number;
-  /** How long a replica being written is kept without a writer, counting only time in which the name node could be asked about it. */
+  /** After so long without a writer, counting only time in which the name node was there, it is asked whether a replica being written may go. */
   abandonedReplicaLifetimeMs: number;
   /** In which every replica is read and checked once; 0: never. */
   scanPeriodMs: number;
@@ -345,18 +345,22 @@ export class DataNode {
       this.#link.outbox.add({ kind: 'deleted', storageId: each, block });
   }
 
+  /**
+   * Tells the name node of replicas that have had no writer for long, at each sweep until it has them deleted. Never deletes one by itself:
+   * their bytes may be acknowledged, and their recovery still wait for a node that is away.
+   */
   async #sweepAbandoned(): Promise<void> {
     if (!this.isRegistered) return;
     const found = new Map<number, Block>();
     for (const block of this.#options.store.abandonedReplicas()) found.set(block.blockId, block);
     for (const blockId of this.#abandonedMs.keys()) if (!found.has(blockId)) this.#abandonedMs.delete(blockId);
+    const overdue: Block[] = [];
     for (const [blockId, block] of found) {
       const abandonedMs = (this.#abandonedMs.get(blockId) ?? -sweepIntervalMs) + sweepIntervalMs;
       this.#abandonedMs.set(blockId, abandonedMs);
-      if (abandonedMs < this.#settings.abandonedReplicaLifetimeMs) continue;
-      if (!(await this.#options.store.discardAbandoned(block))) continue;
-      this.#options.logger.info(`${blockName(block)} has had no writer for ${Math.round(abandonedMs / 60_000)} min: deleted`);
+      if (abandonedMs >= this.#settings.abandonedReplicaLifetimeMs) overdue.push(block);
     }
+    await this.#link.reportAbandoned(overdue);
   }
 }
 

@@ -43,6 +43,7 @@ const maxBackoffMs = 3000;
 /** Between two calls with notices. The writer tells the name node of its replicas itself, so nothing waits for them. */
 const noticePauseMs = 20;
 const maxNotices = 100_000;
+const maxAbandonedPerCall = 1000;
 
 /**
  * Keeps the name node informed (BPServiceActor): registers, sends heartbeats, full block reports and what comes and goes, each on its own
@@ -105,6 +106,14 @@ export class NameNodeLink {
         if (isUnregistered) session.ended.abort();
         await this.#backoff(failures, stop);
       }
+    }
+  }
+
+  /** Asks what is to become of replicas that have no writer. Without an answer they stay; they are to be told again. */
+  async reportAbandoned(replicas: readonly Block[]): Promise<void> {
+    for (let begin = 0; begin < replicas.length && this.isRegistered; begin += maxAbandonedPerCall) {
+      const { sender, ended } = this.#session!;
+      await this.#call('datanode.reportAbandoned', { ...sender, replicas: replicas.slice(begin, begin + maxAbandonedPerCall) }, ended.signal);
     }
   }
 

@@ -95,6 +95,22 @@ export class DatanodeService implements Handlers<DatanodeProtocol> {
     return null;
   };
 
+  /** What its block does not need is strange, and is judged as such: when its grace is over, and only by what is known then. */
+  readonly 'datanode.reportAbandoned': Handlers<DatanodeProtocol>['datanode.reportAbandoned'] = async (params, context) => {
+    this.#requireRole(context);
+    this.#parts.datanodes.aliveSender(params);
+    await this.#parts.reports.add(100 * params.replicas.length, () => once(() => {
+      const node = this.#parts.datanodes.aliveSender(params);
+      const { future, redundancy, strangers } = this.#parts;
+      const nowMs = this.#parts.clock.monotonicMs();
+      for (const block of params.replicas) {
+        if (redundancy.map.find(block.blockId) < 0) future.note(block);
+        strangers.note(node, block, 'stranger', nowMs);
+      }
+    }));
+    return null;
+  };
+
   readonly 'datanode.commitBlockSynchronization': Handlers<DatanodeProtocol>['datanode.commitBlockSynchronization'] = async (params, context) => {
     this.#requireRole(context);
     this.#parts.datanodes.aliveSender(params);

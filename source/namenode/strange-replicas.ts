@@ -11,7 +11,7 @@ const maxStrangersPerNode = 100_000;
  * Replicas that are not (any more) one of their block's. Never served or counted.
  *
  * Strangers: no block of ours explains them: their file was deleted while the node was away, or they are of an older generation that
- * missed the end of a write. They are left alone for a long grace: what is strange now may be explained by a message on its way,
+ * missed the end of a write, or nobody has written them for long. They are left alone for a long grace: what is strange now may be explained by a message on its way,
  * and a mistake of ours must not delete everything at once (promises.md, P9 and faults 37, 38, 43).
  * Leftovers: of nodes that a pipeline went on without. These are explained, and go as soon as there are enough good replicas.
  * Strangers that a restored backup made strange are spared for longer (restoration.ts).
@@ -74,7 +74,8 @@ export class StrangeReplicas {
     const entry = map.find(block.blockId);
     if (entry < 0) return this.#isSpared(block.blockId) ? 'wait' : 'delete';
     if (map.state(entry) !== blockStates.complete) return 'wait';
-    if (map.indexOfNode(entry, node.number) >= 0) return 'drop';
+    // Beside the replica of now, an older one may still be open there.
+    if (map.indexOfNode(entry, node.number) >= 0 && block.generationStamp >= map.generationStamp(entry)) return 'drop';
     // A newer generation than ours should not exist. Whatever it is, it is not ours to delete.
     if (block.generationStamp > map.generationStamp(entry)) return 'wait';
     // The order would hit the copy of the same generation that is on its way there.

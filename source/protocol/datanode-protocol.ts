@@ -143,6 +143,11 @@ export const datanodeProtocol = {
     Type.Object({ ...sender, replicas: Type.Array(Type.Object({ storageId: uuid, block: blockSchema }, strict), { minItems: 1, maxItems: 1000 }) }, strict),
     Type.Null(),
   ),
+  'datanode.reportAbandoned': query(
+    'Replicas that nobody has written for a long time, and that were never finalized. They stay, unless the name node orders their deletion',
+    Type.Object({ ...sender, replicas: Type.Array(blockSchema, { minItems: 1, maxItems: 1000 }) }, strict),
+    Type.Null(),
+  ),
   ...blockSynchronizationProtocol,
 };
 export type DatanodeProtocol = typeof datanodeProtocol;

@@ -62,8 +62,6 @@ export interface BlockStore {
   abandonedReplicas(): Iterable<Block>;
   /** Replicas that were put aside as rotten, of blocks of which there is nothing better here. */
   quarantinedReplicas(): Iterable<{ block: Block; storageId: string }>;
-  /** Removes a replica being written of exactly this generation if it has no writer. False if there is none. */
-  discardAbandoned(block: Pick<Block, 'blockId' | 'generationStamp'>): Promise<boolean>;
   /**
    * Removes a replica of this generation or an older one; it is not found from here on. `newer` if there is one of a newer generation,
    * which stays. Being written: its writer is stopped. Quarantined: removed. The space is given back a little later.

@@ -319,12 +319,6 @@ export class LocalBlockStore implements BlockStore, WriterHost {
     return this.#replicas.quarantinedReplicas();
   }
 
-  async discardAbandoned(block: Generation): Promise<boolean> {
-    const isDiscarded = await this.#disposal.discardAbandoned(block);
-    if (isDiscarded) this.#claims.end(block.blockId);
-    return isDiscarded;
-  }
-
   async invalidate(block: Generation): ReturnType<BlockStore['invalidate']> {
     const result = await this.#disposal.invalidate(block);
     if (result.outcome !== 'newer') this.#claims.end(block.blockId);

@@ -128,16 +128,6 @@ export class ReplicaDisposal {
   }
 
   /** Locks the block. */
-  discardAbandoned({ blockId, generationStamp }: Generation): Promise<boolean> {
-    return this.#locks.run(blockId, async () => {
-      const open = this.#replicas.beingWritten.get(blockId);
-      if (!open || open.writer || open.generationStamp !== generationStamp) return false;
-      await this.discardOpen(open);
-      return true;
-    });
-  }
-
-  /** Locks the block. */
   invalidate({ blockId, generationStamp }: Generation): ReturnType<BlockStore['invalidate']> {
     return this.#locks.run(blockId, async () => {
       const finalized = this.#replicas.getFinalized(blockId);

@@ -245,6 +245,10 @@ export class SimulatedDatanode {
     if (replicas.length > 0) await this.#service['datanode.reportCorrupt']({ datanodeUuid: this.uuid, epoch: this.epoch, replicas }, datanodeContext);
   }
 
+  async reportAbandoned(replicas: Block[]): Promise<void> {
+    await this.#service['datanode.reportAbandoned']({ datanodeUuid: this.uuid, epoch: this.epoch, replicas }, datanodeContext);
+  }
+
   async report(replicas: Iterable<Block> = this.replicas.values()): Promise<void> {
     const sorted = [...replicas].sort((a, b) => a.blockId - b.blockId);
     await this.reportSlice({ reportId: ++this.#reportId, sliceIndex: 0, isLast: true, replicas: sorted });

@@ -351,13 +351,16 @@ export function blockStoreContract(
     t.deepEqual(await readVerified(again, { blockId: 1, generationStamp: 9 }), content(2, 20), 'the id can be used again');
   });
 
-  contract('an abandoned replica can be discarded, one with a writer cannot', async (t, { store }) => {
+  contract('a replica without a writer is deleted by its own generation or a newer one, and stays for an older one', async (t, { store }) => {
     const writer = await begin(store, 1, 9, content(1, 10));
-    t.false(await store.discardAbandoned({ blockId: 1, generationStamp: 9 }));
+    t.deepEqual([...store.abandonedReplicas()], [], 'it has a writer');
     await writer.close();
-    t.false(await store.discardAbandoned({ blockId: 1, generationStamp: 10 }));
-    t.true(await store.discardAbandoned({ blockId: 1, generationStamp: 9 }));
+    t.deepEqual([...store.abandonedReplicas()], [{ blockId: 1, generationStamp: 9, lengthBytes: 10 }]);
+    t.like(await store.invalidate({ blockId: 1, generationStamp: 8 }), { outcome: 'newer' });
+    t.is(store.getReplica(1)?.state, 'being-written');
+    t.like(await store.invalidate({ blockId: 1, generationStamp: 9 }), { outcome: 'removed' });
     t.is(store.getReplica(1), undefined);
+    t.deepEqual([...store.abandonedReplicas()], []);
   });
 
   contract(

@@ -213,7 +213,7 @@ test('a closed node is ended without an error, and says nothing more', async (t)
   t.is(node.nameNode.heard.length, count);
 });
 
-test('a replica without a writer is deleted after its lifetime, but only such time counts in which the name node was there', async (t) => {
+test('a replica without a writer stays until the name node, which is asked after its lifetime, has it deleted; its own absence does not count', async (t) => {
   const clock = new ManualClock();
   const bench = new DatanodeBench({ clock });
   const node = await bench.add({ settings: { abandonedReplicaLifetimeMs: 180_000 } });
@@ -245,8 +245,19 @@ test('a replica without a writer is deleted after its lifetime, but only such ti
   await pass(2);
   t.true(node.dataNode.isRegistered);
   t.is(node.store.getReplica(1)?.state, 'being-written');
-  await pass(3);
+  t.deepEqual(node.nameNode.all('datanode.reportAbandoned'), []);
+  await pass(30);
+  t.is(node.store.getReplica(1)?.state, 'being-written', 'nobody but the name node knows whether its bytes are needed');
+  const told = node.nameNode.all('datanode.reportAbandoned');
+  t.true(told.length > 20, 'again and again: an answer may be lost, and a name node forgets at its restart');
+  t.deepEqual(told[0]!.replicas, [{ blockId: 1, generationStamp: 9, lengthBytes: 10 }]);
+  node.nameNode.commands = [{ kind: 'invalidate', blocks: told[0]!.replicas }];
+  await pass(2);
   t.is(node.store.getReplica(1), undefined);
+  await pass(2);
+  const count = node.nameNode.all('datanode.reportAbandoned').length;
+  await pass(5);
+  t.is(node.nameNode.all('datanode.reportAbandoned').length, count);
   await bench.close();
 });
 
