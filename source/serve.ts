@@ -37,6 +37,8 @@ async function serve(start: () => Promise<RunningNode>): Promise<number> {
   });
   // The terminal that started a local cluster may go away.
   process.on('SIGHUP', () => {});
+  // A log that cannot be written to, on a full disk or to a reader that is gone, is no reason to end, as it is for commands: its lines are lost, the node serves.
+  for (const stream of [process.stdout, process.stderr]) stream.removeAllListeners('error').on('error', () => {});
   const node = await start();
   await Promise.race([stopped, node.failed]);
   await node.close();

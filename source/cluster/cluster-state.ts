@@ -1,6 +1,7 @@
-import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { StorageDamagedError, VersionMismatchError } from '../protocol/errors.js';
+import { storageError } from '../storage/storage-error.js';
 import type { ProcessIdentity } from './process-identity.js';
 
 /** What a local cluster remembers between two commands. */
@@ -60,8 +61,17 @@ function parseState(text: string, file: string): ClusterState {
   return state;
 }
 
-/** Replaces the file as a whole: after a crash it is the old or the new one. */
+/** Replaces the file as a whole: after a crash it is the old or the new one. NoSpaceError or InputOutputError, which name it, leave the old one. */
 export async function writeState(file: string, state: ClusterState): Promise<void> {
+  try {
+    await replaceState(file, state);
+  } catch (error) {
+    await rm(`${file}.new`, { force: true }).catch(() => {});
+    throw storageError(error, `writing ${file}`);
+  }
+}
+
+async function replaceState(file: string, state: ClusterState): Promise<void> {
   const content = {
     magic,
     version,

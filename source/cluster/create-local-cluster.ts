@@ -106,7 +106,7 @@ class ProcessCluster implements LocalCluster {
       }
       if (state.processes.size > 0) {
         state.processes.clear();
-        await writeState(this.#stateFile, state);
+        await this.#writeEnded(state);
       }
       return running.map(({ node }) => node);
     });
@@ -165,7 +165,7 @@ class ProcessCluster implements LocalCluster {
       }
       await end(identity);
       state.processes.delete(node.address);
-      await writeState(this.#stateFile, state);
+      await this.#writeEnded(state);
       return { ...node, pid: identity.pid, state: 'stopped' };
     });
   }
@@ -236,7 +236,12 @@ class ProcessCluster implements LocalCluster {
     onProgress?.(`stopping again what was started: ${starts.map(({ node }) => node.name).join(', ')}`);
     await stopProcesses(starts.map(({ launched }) => launched.identity), { clock: this.#clock, limitMs: this.#stopLimitMs });
     for (const { node } of starts) state.processes.delete(node.address);
-    await writeState(this.#stateFile, state);
+    await this.#writeEnded(state);
+  }
+
+  /** On a full disk nodes can be stopped all the same: a process that has ended may still be listed, and is seen through. */
+  async #writeEnded(state: ClusterState): Promise<void> {
+    await writeState(this.#stateFile, state).catch(() => {});
   }
 
   /** Undefined if it runs already, be it from here or from elsewhere. */
@@ -258,7 +263,13 @@ class ProcessCluster implements LocalCluster {
     const args = [...role, ...(file === undefined ? [] : ['--config', file]), ...dataDirectories.flatMap((directory) => ['--data-dir', directory]), '--name-node', nameNode];
     const launched = await launchNode({ launch: this.#launch, args, directory: dataDirectory, logFile: node.logFile });
     state.processes.set(node.address, launched.identity);
-    await writeState(this.#stateFile, state);
+    try {
+      await writeState(this.#stateFile, state);
+    } catch (error) {
+      // Nobody would ever find it to stop it.
+      await stopProcesses([launched.identity], { clock: this.#clock, limitMs: this.#stopLimitMs });
+      throw error;
+    }
     return { node, launched, startedMs: this.#clock.monotonicMs() };
   }
 
@@ -383,7 +394,8 @@ class ProcessCluster implements LocalCluster {
       state.names.set(address, name);
       isChanged = true;
     }
-    if (isChanged) await writeState(this.#stateFile, state);
+    // The name node tells them again.
+    if (isChanged) await writeState(this.#stateFile, state).catch(() => {});
   }
 
   async #pause(durationMs: number, signal: AbortSignal | undefined): Promise<void> {

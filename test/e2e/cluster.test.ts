@@ -1,9 +1,11 @@
-import { readFileSync, renameSync, rmSync, statSync, truncateSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { createServer } from 'node:net';
 import test from 'ava';
 import { identifyProcess } from '../../source/cluster/process-identity.js';
-import { RealCluster } from '../helpers/real-cluster.js';
+import { program, RealCluster } from '../helpers/real-cluster.js';
 
 // The local cluster as a user drives it: the real program, real processes.
 
@@ -117,4 +119,21 @@ test('a damaged name space is told in one line by cluster up, and its file is le
   t.is(up.code, 1);
   t.regex(up.stderr, /^cluster: nn \([\d.:]+\) cannot run: the store in [^\n]* is damaged \([^\n]*\); its files were left as they are: [^\n]*\n  its log: [^\n]*\n$/);
   t.deepEqual(readFileSync(file), before);
+});
+
+(process.platform === 'linux' ? test : test.skip)('nodes whose logs cannot be written to, as on a full disk, serve on, and end in good order (faults 18, 19)', async (t) => {
+  const cluster = await RealCluster.create({ isStarted: false, dataNodes: 1 });
+  t.teardown(() => cluster.destroy());
+  // Every write to it fails with ENOSPC.
+  const full = openSync('/dev/full', 'w');
+  const nodes = [['namenode', '--format'], ['datanode', cluster.config.dataNodes[0]!.split(':')[1]!]].map((args) => spawn(process.execPath, [program, ...args], { env: cluster.environment, stdio: ['ignore', full, full] }));
+  closeSync(full);
+  t.teardown(() => nodes.forEach((node) => node.kill('SIGKILL')));
+  while (!(await cluster.exec('report -live --json')).stdout.includes('"state":"live"') && nodes.every(({ exitCode, signalCode }) => exitCode === null && signalCode === null));
+  t.deepEqual(await cluster.run(['--exec', 'put - /a'], 'abc'), { code: 0, stdout: '', stderr: '' });
+  t.is((await cluster.exec('cat /a')).stdout, 'abc');
+  for (const node of nodes.toReversed()) {
+    node.kill('SIGTERM');
+    t.deepEqual(await once(node, 'exit'), [0, null]);
+  }
 });

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { appendFile, mkdtemp, readFile, readdir, readlink, rm, stat, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, readFile, readdir, readlink, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +8,7 @@ import test, { type ExecutionContext } from 'ava';
 import { systemClock } from '../../../source/base/clock.js';
 import { stateFilePath } from '../../../source/cluster/cluster-state.js';
 import { createLocalCluster, type LocalClusterOptions } from '../../../source/cluster/create-local-cluster.js';
+import { isPortFree } from '../../../source/cluster/port-owner.js';
 import { identifyProcess } from '../../../source/cluster/process-identity.js';
 import type { ClusterHealth } from '../../../source/protocol/cluster-events.js';
 import { freePorts } from '../../helpers/free-ports.js';
@@ -342,6 +343,22 @@ test('a state file of another format is refused naming both, one that is no JSON
     t.is(await readFile(stateFile, 'utf8'), content);
   }
   await writeFile(stateFile, good);
+});
+
+test('where the state file cannot be written nothing is started that could not be found again, and what runs can be stopped', async (t) => {
+  const { cluster, stateFile, nameNode } = await fixture(t, 1);
+  await mkdir(`${stateFile}.new`, { recursive: true });
+  await t.throwsAsync(cluster().up({}), { name: 'InputOutputError', message: new RegExp(`^writing ${stateFile}: EISDIR`) });
+  t.true(await isPortFree({ host: '127.0.0.1', port: Number(portOf(nameNode)) }), 'the name node that was started is stopped again');
+
+  await rm(`${stateFile}.new`, { recursive: true });
+  const nodes = await cluster().up({});
+  await mkdir(`${stateFile}.new`);
+  t.is((await cluster().kill('dn1')).state, 'stopped');
+  t.is((await cluster().start('dn1').catch((error: Error) => error.name)), 'InputOutputError');
+  t.deepEqual((await cluster().down({})).map(({ name }) => name), ['nn']);
+  for (const node of nodes) t.false(await isAlive(node.pid));
+  t.deepEqual((await cluster().status()).map(({ state }) => state), ['stopped', 'stopped']);
 });
 
 test('log gives the last lines, and following it those that come', async (t) => {
