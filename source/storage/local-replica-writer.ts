@@ -151,6 +151,8 @@ export class LocalReplicaWriter implements RevocableWriter {
       if (!this.#hasHeader) writes.push(this.#meta.write(Buffer.concat([this.#header(), encodeTailSlots(undefined), step.checksums]), 0));
       else if (step.checksums.length > 0) writes.push(this.#meta.write(step.checksums, checksumAt(step.firstChunk)));
       this.#hasHeader = true;
+      // It may fail while space is being looked for: its failure is taken note of below.
+      writes[0]?.catch(() => {});
     }
     if (data.length > 0) {
       if (!(await volume.takeSpace(data.length))) {

@@ -10,7 +10,7 @@ export type PipeKind = 'rpc' | 'block';
 /** The way from one host to another, this way only. */
 interface Link {
   cuts: number;
-  slowness: number;
+  slowness: number[];
   /** Waits for the end of the cut, in order. */
   held: (() => void)[];
 }
@@ -99,14 +99,14 @@ export class SimulatedNetwork {
 
   slowDown(from: string, to: string, factor: number): () => void {
     const link = this.#link(from, to);
-    link.slowness *= factor;
-    return () => void (link.slowness /= factor);
+    link.slowness.push(factor);
+    return () => void link.slowness.splice(link.slowness.indexOf(factor), 1);
   }
 
   /** How long something of `bytes` takes. */
   latencyMs(from: string, to: string, bytes: number): number {
     const nearMs = from === to ? 0.03 : 0.15;
-    const slowness = this.#links.get(`${from}>${to}`)?.slowness ?? 1;
+    const slowness = Math.max(1, ...(this.#links.get(`${from}>${to}`)?.slowness ?? []));
     return slowness * (nearMs * (1 + this.random.next()) + bytes / bytesPerMs);
   }
 
@@ -173,7 +173,7 @@ export class SimulatedNetwork {
   #link(from: string, to: string): Link {
     const key = `${from}>${to}`;
     let link = this.#links.get(key);
-    if (!link) this.#links.set(key, (link = { cuts: 0, slowness: 1, held: [] }));
+    if (!link) this.#links.set(key, (link = { cuts: 0, slowness: [], held: [] }));
     return link;
   }
 }

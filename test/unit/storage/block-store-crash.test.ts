@@ -582,3 +582,32 @@ test('what cannot be deleted is tried again, unless a new replica of the block h
   await store.close();
   t.deepEqual(disk.files().filter((path) => path.includes('/current/')).sort(), ['/data/current/subdir0/subdir0/blk_2', '/data/current/subdir0/subdir0/blk_2_9.meta']);
 });
+
+test.serial('checksums that cannot be written while space for the data is looked for fail the replica, and nothing else (fault 18)', async (t) => {
+  const disk = new SimulatedDisk();
+  let isSlow = false;
+  const mounted = disk.mount();
+  const readSpace = async () => {
+    for (let turn = 0; isSlow && turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+    return { totalBytes: 100_000, availableBytes: isSlow ? 0 : 2000 };
+  };
+  const clock = new ManualClock();
+  const store = await LocalBlockStore.open({ disk: { ...mounted, readSpace }, directories: ['/data'], clock, random: seededRandom(1) });
+  const writer = await store.create(request(1, 9));
+  disk.onCall = (call, path) => {
+    if (call === 'write' && path.endsWith('.meta')) throw failure('ENOSPC', 'no space left on device');
+  };
+  isSlow = true;
+  // A rejection that nobody handles in its turn would end the process, though somebody does later.
+  let unhandled = 0;
+  const count = () => void unhandled++;
+  process.on('unhandledRejection', count);
+  await t.throwsAsync(writer.append(packetOf(content(1, 4096), 0, 4096, chunkBytes)), { instanceOf: NoSpaceError });
+  process.off('unhandledRejection', count);
+  t.is(unhandled, 0);
+  disk.onCall = () => {};
+  isSlow = false;
+  await writer.close();
+  t.deepEqual(disk.files().filter((path) => path.includes('blk_')), []);
+  await store.close();
+});
