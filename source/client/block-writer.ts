@@ -43,7 +43,9 @@ export interface BlockListener extends PipelineListener {
 }
 
 /** Failures one after the other, with nothing acknowledged in between, after which a block is given up. */
-const maxFailuresInRow = 8;
+const maxFailuresInRow = 12;
+/** As which try of a call it waits before nodes are taken back: 160 to 320 ms. */
+const takeBackAttempt = 4;
 /** What a node must manage at least when it copies a replica to a replacement. */
 const slowestTransferBytesPerMs = 1000;
 const transferSetupMs = 20_000;
@@ -52,7 +54,8 @@ const transferSetupMs = 20_000;
  * Writes one block, whatever happens to its pipeline (DFSOutputStream's DataStreamer, the append design of HDFS-265):
  * - while nothing is acknowledged, a failure means another block on other nodes;
  * - later, and of a block that goes on after append, the survivors get a new generation stamp, are cut to what all of them acknowledged, and the
- *   rest is sent again. In the place of each that was lost a free node first copies what there is from a survivor.
+ *   rest is sent again. In the place of each that was lost a free node first copies what there is from a survivor. Where that leaves too few,
+ *   nodes whose connection broke, or whose bytes changed on their way, are taken back, a few times.
  * The generation stamp keeps replicas that were left behind from ever passing for the block (P4, P9).
  */
 export class BlockWriter {
@@ -64,6 +67,8 @@ export class BlockWriter {
   #block: Block;
   #token: string;
   #targets: ReplicaLocation[];
+  /** Dropped since the block got its generation: what all have acknowledged is on them too. */
+  #dropped: ReplicaLocation[] = [];
 
   /** Each replica has all of it (durably, if so asked); empty until it is written. */
   #confirmed: ReplicaLocation[] = [];
@@ -120,12 +125,12 @@ export class BlockWriter {
       } catch (error) {
         if (this.#file.signal.aborted) throw cancelledError(this.#file.signal, `writing ${this.#file.path}`);
         if (!(error instanceof PipelineFailure)) throw error;
-        this.#drop(error.culprit, error.message);
+        this.#drop(error);
         if (queue.acknowledgedBytes > acknowledgedBytes) failuresInRow = 0;
         acknowledgedBytes = queue.acknowledgedBytes;
         if (++failuresInRow > maxFailuresInRow) throw this.#lost('its pipeline failed again and again');
         if (acknowledgedBytes === 0) await this.#replaceBlock();
-        else if (this.#targets.length === 0) throw this.#lost('every data node of its pipeline failed');
+        else if (this.#targets.length === 0 && !(await this.#takeBack())) throw this.#lost('every data node of its pipeline failed');
       }
     }
   }
@@ -152,6 +157,7 @@ export class BlockWriter {
     }
     this.#block = block;
     this.#token = token;
+    this.#dropped = [];
     return pipeline;
   }
 
@@ -170,7 +176,10 @@ export class BlockWriter {
         if (error instanceof NotEnoughReplicasError) return [];
         throw error;
       });
-      if (candidates.length === 0) return;
+      if (candidates.length === 0) {
+        if (this.#targets.length >= minReplication || !((await this.#takeBack()) || failed.takeBackAny())) return;
+        continue;
+      }
       for (const target of candidates) {
         if (await this.#copyTo(target, block)) this.#targets.push(target);
         // Whoever waits for the write need not wait for more than must be.
@@ -208,12 +217,26 @@ export class BlockWriter {
     this.#block = { ...located.block, lengthBytes: 0 };
     this.#token = located.token;
     this.#targets = [...located.locations];
+    this.#dropped = [];
   }
 
-  #drop(culprit: number, reason: string): void {
+  #drop({ culprit, message, isOfTheWay }: PipelineFailure): void {
     const [node] = this.#targets.splice(culprit, 1);
-    if (node) this.#file.failed.add(node, reason);
+    if (node) {
+      this.#file.failed.add(node, message, { isOfTheWay });
+      this.#dropped.push(node);
+    }
     this.#listener.onPipeline(this.#targets);
+  }
+
+  /** Those of this generation whose way failed, and that may be well: they need no copy. False if there is none to try again. */
+  async #takeBack(): Promise<boolean> {
+    const { failed, random } = this.#file;
+    const back = this.#dropped.splice(0).filter(({ datanodeUuid }) => failed.takeBack(datanodeUuid));
+    if (back.length === 0) return false;
+    await pause(this.#file, backoffMs(takeBackAttempt, random));
+    this.#targets.push(...back);
+    return true;
   }
 
   #confirm(entries: AckEntry[]): void {

@@ -5,10 +5,21 @@ import type { ReplicaLocation } from '../protocol/block.js';
 const excludedForMs = 60_000;
 const keptReasons = 100;
 
+/** How often within that time a node is taken back whose connection broke, or whose bytes changed on their way. */
+const maxReturns = 3;
+
+interface FailedNode {
+  untilMs: number;
+  isExcluded: boolean;
+  isOfTheWay: boolean;
+  returns: number;
+}
+
 /** The data nodes that failed one file's writer: whom to keep out of new pipelines, and what to tell the user. */
 export class FailedNodes {
   readonly #clock: Clock;
-  readonly #excludedUntilMs = new Map<string, number>();
+  /** By uuid. */
+  readonly #nodes = new Map<string, FailedNode>();
   /** In the order of the failures, the last 100: `{datanode: 'dn2', reason: 'refused the connection'}`. */
   readonly failures: { datanode: string; reason: string }[] = [];
 
@@ -16,23 +27,42 @@ export class FailedNodes {
     this.#clock = clock;
   }
 
-  add(node: ReplicaLocation, reason: string): void {
-    this.#excludedUntilMs.set(node.datanodeUuid, this.#clock.monotonicMs() + excludedForMs);
+  /** `isOfTheWay`: it may be the way to the node that failed, and the node may be taken back when others are too few. */
+  add(node: ReplicaLocation, reason: string, { isOfTheWay = false } = {}): void {
+    this.#forget();
+    const returns = this.#nodes.get(node.datanodeUuid)?.returns ?? 0;
+    this.#nodes.set(node.datanodeUuid, { untilMs: this.#clock.monotonicMs() + excludedForMs, isExcluded: true, isOfTheWay, returns });
     if (this.failures.length >= keptReasons) this.failures.shift();
     this.failures.push({ datanode: node.name, reason });
   }
 
   excluded(): string[] {
-    const nowMs = this.#clock.monotonicMs();
-    for (const [uuid, untilMs] of this.#excludedUntilMs) {
-      if (untilMs <= nowMs) this.#excludedUntilMs.delete(uuid);
-    }
-    return [...this.#excludedUntilMs.keys()];
+    this.#forget();
+    return [...this.#nodes].flatMap(([uuid, { isExcluded }]) => (isExcluded ? [uuid] : []));
   }
 
   /** All may be tried again: when nobody else is left. */
   forgive(): void {
-    this.#excludedUntilMs.clear();
+    this.#nodes.clear();
+  }
+
+  /** Whether this one may be tried again at once: it failed by its way alone, and not again and again. */
+  takeBack(datanodeUuid: string): boolean {
+    const node = this.#nodes.get(datanodeUuid);
+    if (!node?.isExcluded || !node.isOfTheWay || node.returns >= maxReturns) return false;
+    node.returns++;
+    node.isExcluded = false;
+    return true;
+  }
+
+  /** The same for all of them; false if there is none. */
+  takeBackAny(): boolean {
+    return [...this.#nodes.keys()].filter((uuid) => this.takeBack(uuid)).length > 0;
+  }
+
+  #forget(): void {
+    const nowMs = this.#clock.monotonicMs();
+    for (const [uuid, { untilMs }] of this.#nodes) if (untilMs <= nowMs) this.#nodes.delete(uuid);
   }
 
   /** `dn2: refused the connection` */

@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.js';
 import type { ReplicaLocation } from '../protocol/block.js';
 import { type AckEntry, type AckStatus, type BlockChannel, type BlockChannelConnector, decodeAck, frameTypes, type WriteRequest } from '../protocol/block-stream.js';
-import { InputOutputError } from '../protocol/errors.js';
+import { InputOutputError, UnavailableError } from '../protocol/errors.js';
 import { openOperation, RefusedError } from '../transport/block-operation.js';
 import type { Packet } from './packet.js';
 import type { PacketQueue } from './packet-queue.js';
@@ -12,10 +12,13 @@ export class PipelineFailure extends Error {
   override readonly name = 'PipelineFailure';
   /** Index of the node in the pipeline. When nothing tells, it is the first: the only one that we see. */
   readonly culprit: number;
+  /** Perhaps the way to the node failed, and not the node: what it has acknowledged may well be there. */
+  readonly isOfTheWay: boolean;
 
-  constructor(culprit: number, reason: string) {
+  constructor(culprit: number, reason: string, { isOfTheWay = false } = {}) {
     super(reason);
     this.culprit = culprit;
+    this.isOfTheWay = isOfTheWay;
   }
 }
 
@@ -84,9 +87,9 @@ export class Pipeline {
       if (failure) throw failure;
       if (error instanceof RefusedError) {
         const index = targets.findIndex((target) => target.datanodeUuid === error.badDatanode);
-        throw new PipelineFailure(Math.max(0, index), `refused the block: ${error.message}`);
+        throw new PipelineFailure(Math.max(0, index), `refused the block: ${error.message}`, { isOfTheWay: error.reason instanceof UnavailableError });
       }
-      throw new PipelineFailure(0, messageOf(error));
+      throw new PipelineFailure(0, messageOf(error), { isOfTheWay: true });
     } finally {
       watch.stop();
     }
@@ -116,7 +119,7 @@ export class Pipeline {
     } catch (error) {
       this.#channel.destroy();
       if (this.#failure) throw this.#failure;
-      throw error instanceof PipelineFailure ? error : new PipelineFailure(0, messageOf(error));
+      throw error instanceof PipelineFailure ? error : new PipelineFailure(0, messageOf(error), { isOfTheWay: true });
     } finally {
       queue.onReady = undefined;
       watch.stop();
@@ -156,7 +159,9 @@ export class Pipeline {
       const culprit = ack.entries.findIndex((entry) => entry.status !== 'ok');
       if (culprit >= 0) {
         const { status } = ack.entries[culprit]!;
-        throw new PipelineFailure(Math.min(culprit, this.#targets.length - 1), status === 'ok' ? '' : reasons[status]);
+        // A node tells of its own disk, and of a connection to the next node that broke, in the same word.
+        const isOfTheWay = status === 'checksum' || (status === 'error' && culprit > 0);
+        throw new PipelineFailure(Math.min(culprit, this.#targets.length - 1), status === 'ok' ? '' : reasons[status], { isOfTheWay });
       }
       if (ack.entries.length !== this.#targets.length) throw new PipelineFailure(Math.min(ack.entries.length, this.#targets.length - 1), 'is missing from an acknowledgement');
       const packet = queue.oldest;

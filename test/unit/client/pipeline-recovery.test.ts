@@ -184,6 +184,37 @@ for (const blockCount of [1, 3]) {
   });
 }
 
+for (const [title, fault] of [
+  ['change on their way to', { entry: 0, status: 'checksum' }],
+  ['break off on their way to', 'break'],
+] as [string, PacketFault][]) {
+  test(`bytes that ${title} one node after the other cost no put: nodes whose way failed are taken back before it is given up (fault 35)`, async (t) => {
+    const cluster = new FakeCluster(3);
+    cluster.minReplication = 2;
+    const failAt = new Map([[2, 1], [3, 1], [4, 3], [7, 2]]);
+    cluster.onPacket = ({ sequence }) => {
+      const left = failAt.get(sequence) ?? 0;
+      failAt.set(sequence, left - 1);
+      return left > 0 ? fault : undefined;
+    };
+    const bytes = patternBytes(6 * megabyte);
+    await writeFile(cluster.client(), '/f', bytes, { blockSizeBytes: 64 * megabyte });
+    t.true([...failAt.values()].every((left) => left < 0), 'all faults came');
+    t.true(cluster.files.get('/f')!.blocks[0]!.locations.length >= 2);
+    assertContent(t, cluster, bytes);
+  });
+}
+
+test('a way that fails again and again is given up: a node is taken back a few times only, and each failure has its line', async (t) => {
+  const cluster = new FakeCluster(3);
+  let failures = 0;
+  cluster.onPacket = ({ sequence }) => (sequence >= 2 ? (failures++, { entry: 0, status: 'checksum' }) : undefined);
+  const error = await t.throwsAsync<InstanceType<typeof InputOutputError>>(writeFile(cluster.client(), '/f', patternBytes(6 * megabyte), { blockSizeBytes: 64 * megabyte }), { instanceOf: InputOutputError });
+  t.true(failures <= 13, `${failures} failures`);
+  for (const name of ['dn1', 'dn2', 'dn3']) t.true(error!.details.includes(`${name}: got bytes that do not match their checksum`));
+  t.false(cluster.files.has('/f'));
+});
+
 /** Runs `work` on a clock that moves only while nothing else does. */
 async function onManualClock<T>(clock: ManualClock, work: Promise<T>): Promise<T> {
   let isDone = false;
