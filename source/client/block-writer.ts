@@ -2,7 +2,7 @@ import { type Clock, sleep } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import type { Random } from '../base/random.js';
 import { type Block, blockName, type LocatedBlock, type ReplicaLocation } from '../protocol/block.js';
-import { type AckEntry, type BlockChannelConnector, frameTypes } from '../protocol/block-stream.js';
+import { type AckEntry, type BlockChannelConnector, frameTypes, silenceLimitMs } from '../protocol/block-stream.js';
 import { InputOutputError, NotEnoughReplicasError, NotReplicatedYetError } from '../protocol/errors.js';
 import { openOperation, RefusedError } from '../transport/block-operation.js';
 import { cancelledError } from './cancellation.js';
@@ -195,7 +195,7 @@ export class BlockWriter {
     let reason = '';
     for (const source of this.#targets) {
       try {
-        const { channel } = await openOperation(connector, source.address, { type: frameTypes.transfer, body: { block, token: this.#token, target } }, { clock, limitMs, signal });
+        const { channel } = await openOperation(connector, source.address, { type: frameTypes.transfer, body: { block, token: this.#token, target } }, { clock, limitMs, silenceMs: silenceLimitMs, signal });
         connector.release(channel);
         return true;
       } catch (error) {

@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.js';
 import type { ReplicaLocation } from '../protocol/block.js';
 import { type AckEntry, type AckStatus, type BlockChannel, type BlockChannelConnector, decodeAck, frameTypes, type WriteRequest } from '../protocol/block-stream.js';
-import { InputOutputError, UnavailableError } from '../protocol/errors.js';
+import { ChecksumError, InputOutputError, UnavailableError } from '../protocol/errors.js';
 import { openOperation, RefusedError } from '../transport/block-operation.js';
 import type { Packet } from './packet.js';
 import type { PacketQueue } from './packet-queue.js';
@@ -81,13 +81,14 @@ export class Pipeline {
           opening = channel;
           watch.heard();
         },
+        onWorking: () => watch.noteWorking(),
       });
       return new Pipeline(context, channel, targets);
     } catch (error) {
       if (failure) throw failure;
       if (error instanceof RefusedError) {
         const index = targets.findIndex((target) => target.datanodeUuid === error.badDatanode);
-        throw new PipelineFailure(Math.max(0, index), `refused the block: ${error.message}`, { isOfTheWay: error.reason instanceof UnavailableError });
+        throw new PipelineFailure(Math.max(0, index), `refused the block: ${error.message}`, { isOfTheWay: error.reason instanceof UnavailableError || error.reason instanceof ChecksumError });
       }
       throw new PipelineFailure(0, messageOf(error), { isOfTheWay: true });
     } finally {
@@ -152,6 +153,11 @@ export class Pipeline {
     for (;;) {
       const frame = await this.#channel.read();
       if (!frame) throw new InputOutputError('closed the connection in the middle of the block');
+      if (frame.type === frameTypes.working) {
+        frame.release();
+        watch.noteWorking();
+        continue;
+      }
       const ack = frame.type === frameTypes.ack ? decodeAck(frame.body) : undefined;
       frame.release();
       if (!ack) throw new InputOutputError('sent something that is no acknowledgement');

@@ -1,15 +1,15 @@
 import type { Clock, Timer } from '../base/clock.js';
 import type { ReplicaLocation } from '../protocol/block.js';
+import { signOfLifeMs, silenceLimitMs } from '../protocol/block-stream.js';
 
 /** Asks the name node which of these nodes it has not heard of for longer than it should have: the index of the first. */
 export type SuspectFinder = (targets: readonly ReplicaLocation[]) => Promise<number | undefined>;
 
-/** From here on the name node is asked who of the pipeline is silent towards it too. Above its stale limit of 3 s. */
+/** Without an acknowledgement for so long, the name node is asked who of the pipeline is silent towards it too. Above its stale limit of 3 s. */
 const suspicionMs = 4000;
-const askAgainMs = 2000;
 /** Less than half of what a channel may stand still (transport), towards us and between any two nodes. */
-const signOfLifeMs = 15_000;
-/** Silence of a pipeline of one node that is a failure whatever the name node says. A hop waits 5 s longer for each one behind it; the first of three gives up after 40 s, and tells us whom it lost: before we give it up. */
+const idleSignMs = 15_000;
+/** A pipeline of one node that is alive and acknowledges nothing for so long is a failure. A hop waits 5 s longer for each one behind it; the first of three gives up after 40 s, and tells us whom it lost: before we give it up. */
 const limitOfOneMs = 35_000;
 const limitPerHopMs = 5000;
 
@@ -22,8 +22,13 @@ export interface SilenceEvents {
 }
 
 /**
- * Notices a pipeline in which nothing moves any more though something should. A killed process resets its connections at once; a
- * stopped one, or a cut cable, says nothing, and from our end we cannot tell which hop it is. The name node can: it misses heartbeats.
+ * Notices a pipeline in which nothing moves any more though something should. A killed process resets its connections at once. A stopped one,
+ * or a cut cable, says nothing:
+ * - the first node sends signs of life (protocol/block-stream.ts); without any it is gone, or cut off from us, within 10 s. Each node tells of the
+ *   next one in the same way;
+ * - the name node misses heartbeats, and is asked earlier;
+ * - all are alive, and one does not get on: a node tells of its own disk after 20 s, and there is a limit for the whole.
+ * Time is counted in steps of two seconds, each of them no longer than two: after this process was stopped itself, nobody is accused of that.
  */
 export class SilenceWatch {
   readonly limitMs: number;
@@ -31,8 +36,14 @@ export class SilenceWatch {
   readonly #targets: readonly ReplicaLocation[];
   readonly #findSuspect: SuspectFinder;
   readonly #events: SilenceEvents;
-  #heardMs: number;
-  #idleSinceMs: number | undefined;
+  /** Since the last step. */
+  #wasHeard = false;
+  #wasWorking = false;
+  /** Without any sign, and without an acknowledgement. */
+  #silentMs = 0;
+  #unansweredMs = 0;
+  #idleMs = 0;
+  #steppedMs: number;
   #timer: Timer;
   #isStopped = false;
 
@@ -42,12 +53,18 @@ export class SilenceWatch {
     this.#findSuspect = findSuspect;
     this.#events = events;
     this.limitMs = limitOfOneMs + limitPerHopMs * (targets.length - 1);
-    this.#heardMs = clock.monotonicMs();
-    this.#timer = this.#arm(suspicionMs);
+    this.#steppedMs = clock.monotonicMs();
+    this.#timer = this.#arm();
   }
 
+  /** An acknowledgement has come, or something is to be waited for from now on. */
   heard(): void {
-    this.#heardMs = this.#clock.monotonicMs();
+    this.#wasHeard = true;
+  }
+
+  /** The first node is there. */
+  noteWorking(): void {
+    this.#wasWorking = true;
   }
 
   stop(): void {
@@ -55,31 +72,33 @@ export class SilenceWatch {
     this.#timer.cancel();
   }
 
-  #arm(delayMs: number): Timer {
-    return this.#clock.setTimer(() => void this.#check(), delayMs, { background: true });
+  #arm(): Timer {
+    return this.#clock.setTimer(() => void this.#step(), signOfLifeMs, { background: true });
   }
 
-  async #check(): Promise<void> {
-    if (!this.#events.isWaiting()) this.#noteIdle();
-    else this.#idleSinceMs = undefined;
-    const silentMs = this.#clock.monotonicMs() - this.#heardMs;
-    if (silentMs < suspicionMs) {
-      this.#timer = this.#arm(suspicionMs - silentMs);
-      return;
+  async #step(): Promise<void> {
+    this.#count();
+    if (this.#silentMs >= silenceLimitMs) return this.#accuse(0, `sent nothing for ${inSeconds(this.#silentMs)} s`);
+    if (this.#unansweredMs >= this.limitMs) return this.#accuse(0, `did not answer for ${inSeconds(this.#unansweredMs)} s`);
+    if (this.#unansweredMs >= suspicionMs) {
+      const suspect = await this.#findSuspect(this.#targets).catch(() => undefined);
+      if (this.#isStopped) return;
+      if (suspect !== undefined && !this.#wasHeard) return this.#accuse(suspect, `did not answer for ${inSeconds(this.#unansweredMs)} s`);
     }
-    if (silentMs >= this.limitMs) return this.#accuse(0, `did not answer for ${Math.round(silentMs / 1000)} s`);
-    const heardMs = this.#heardMs;
-    const suspect = await this.#findSuspect(this.#targets).catch(() => undefined);
-    if (this.#isStopped) return;
-    if (suspect !== undefined && this.#heardMs === heardMs) return this.#accuse(suspect, `did not answer for ${Math.round((this.#clock.monotonicMs() - heardMs) / 1000)} s`);
-    this.#timer = this.#arm(askAgainMs);
+    this.#timer = this.#arm();
   }
 
-  #noteIdle(): void {
-    this.heard();
-    this.#idleSinceMs ??= this.#heardMs;
-    if (this.#heardMs - this.#idleSinceMs < signOfLifeMs) return;
-    this.#idleSinceMs = undefined;
+  #count(): void {
+    const nowMs = this.#clock.monotonicMs();
+    const stepMs = Math.min(nowMs - this.#steppedMs, 2 * signOfLifeMs);
+    const isWaiting = this.#events.isWaiting();
+    this.#steppedMs = nowMs;
+    this.#unansweredMs = this.#wasHeard || !isWaiting ? 0 : this.#unansweredMs + stepMs;
+    this.#silentMs = this.#wasHeard || this.#wasWorking || !isWaiting ? 0 : this.#silentMs + stepMs;
+    this.#wasHeard = this.#wasWorking = false;
+    this.#idleMs = isWaiting ? 0 : this.#idleMs + stepMs;
+    if (this.#idleMs < idleSignMs) return;
+    this.#idleMs = 0;
     this.#events.onIdle?.();
   }
 
@@ -87,4 +106,8 @@ export class SilenceWatch {
     this.stop();
     this.#events.onSilence(culprit, reason);
   }
+}
+
+function inSeconds(ms: number): number {
+  return Math.round(ms / 1000);
 }

@@ -12,6 +12,7 @@ import {
   packetChecksums,
   packetData,
   type PacketHeader,
+  silenceLimitMs,
   type WriteRequest,
 } from '../protocol/block-stream.js';
 import {
@@ -25,8 +26,8 @@ import {
 } from '../protocol/errors.js';
 import type { ReplicaWriter } from '../storage/block-store.js';
 import { findBadChunk } from '../storage/replica-meta.js';
-import { openOperation, readFrame, RefusedError } from '../transport/block-operation.js';
-import { acceptance, drain, drainMs, refusal } from './channel-operation.js';
+import { openOperation, readAnswer, RefusedError } from '../transport/block-operation.js';
+import { acceptance, drain, drainMs, refusal, tellWorking } from './channel-operation.js';
 import type { NodeContext } from './node-context.js';
 
 /** Packets whose bytes are held: being written here, or forwarded. */
@@ -66,6 +67,7 @@ export class BlockReceiver {
   #isOver = false;
   #isRevoked = false;
   #lastCall: Timer | undefined;
+  #stopTelling = (): void => {};
   /** Wakes whoever waits for room, or for a packet to acknowledge. */
   #wake: (() => void)[] = [];
 
@@ -84,6 +86,7 @@ export class BlockReceiver {
 
   /** True if the operation ended in good order: the channel takes the next one. */
   async run(): Promise<boolean> {
+    this.#stopTelling = tellWorking(this.#node, this.#channel);
     if (!(await this.#setUp())) return !this.#channel.isDestroyed;
     let isDone = false;
     try {
@@ -95,6 +98,7 @@ export class BlockReceiver {
       if (!isDone || !this.#request.isFinal) await this.#writer.close({ isDiscarded: !isDone && this.#request.stage === 'transfer' });
       if (!isDone) this.#downstream?.destroy();
       this.#lastCall?.cancel();
+      this.#stopTelling();
     }
     if (isDone && this.#downstream) this.#node.connector.release(this.#downstream);
     if (!isDone) {
@@ -115,6 +119,7 @@ export class BlockReceiver {
       this.#send(acceptance({ chunkBytes, offsetBytes: receivedBytes, replicaLengthBytes: receivedBytes }));
       return true;
     }
+    this.#stopTelling();
     this.#downstream?.destroy();
     // A new replica that never got a byte is nothing; one of a broken pipeline is.
     if (writer.status === 'fulfilled') await this.#writer.close({ isDiscarded: stage !== 'recover' });
@@ -162,7 +167,7 @@ export class BlockReceiver {
       connector,
       next.address,
       { type: frameTypes.write, body },
-      { clock, limitMs: this.#downstreamLimitMs(), signal: this.#abort.signal },
+      { clock, limitMs: this.#downstreamLimitMs(), silenceMs: silenceLimitMs, signal: this.#abort.signal },
     );
     return channel;
   }
@@ -202,26 +207,27 @@ export class BlockReceiver {
   /** Why a frame cannot be taken; undefined if it can. */
   #problemOf(frame: Frame, header: PacketHeader | undefined): Error | undefined {
     const { block, stage } = this.#request;
-    if (!header) return new InvalidArgumentError(`${blockName(block)}: a frame in the middle of a write is no packet`);
+    if (frame.type !== frameTypes.packet) return new InvalidArgumentError(`${blockName(block)}: a frame in the middle of a write is no packet`);
+    if (!header) return this.#damaged('a packet header from');
     if (header.offsetInBlock !== this.#writer.receivedBytes) {
       return new InvalidArgumentError(
         `${blockName(block)}: a packet begins at ${header.offsetInBlock}, ${this.#writer.receivedBytes} bytes have come so far`,
       );
     }
     const bad = findBadChunk(packetData(frame.body, header), packetChecksums(frame.body, header), header.chunkBytes);
-    if (bad >= 0) {
-      this.#node.counters.checksumFailures++;
-      return new ChecksumError(
-        `${blockName(block)}: the packet at ${header.offsetInBlock} from ${this.#channel.remoteAddress} differs from its checksum`,
-        { blockId: block.blockId },
-      );
-    }
+    if (bad >= 0) return this.#damaged(`the packet at ${header.offsetInBlock} from`);
     if (stage === 'transfer' && header.isLast && header.offsetInBlock + header.dataLength !== block.lengthBytes) {
       return new InvalidArgumentError(
         `${blockName(block)}: the copy ends after ${header.offsetInBlock + header.dataLength} bytes, ${block.lengthBytes} were promised`,
       );
     }
     return undefined;
+  }
+
+  #damaged(what: string): Error {
+    const { block } = this.#request;
+    this.#node.counters.checksumFailures++;
+    return new ChecksumError(`${blockName(block)}: ${what} ${this.#channel.remoteAddress} differs from its checksum`, { blockId: block.blockId });
   }
 
   /** `forwarded` settles when the next node has it, or will not. */
@@ -282,6 +288,7 @@ export class BlockReceiver {
       const entries = this.#isRevoked && !isGood ? [{ ...own, status: 'stale' as const }] : [own, ...others];
       if (!isGood) this.#over();
       else this.#writer.acknowledge(packet.endBytes);
+      if (!isGood || packet.isLast) this.#stopTelling();
       this.#send(encodeAck({ sequence: packet.sequence, entries }));
       if (!isGood) return false;
       if (packet.isLast) return true;
@@ -310,7 +317,7 @@ export class BlockReceiver {
   async #readAck(downstream: BlockChannel, packet: PendingPacket): Promise<AckEntry[]> {
     const [next] = this.#request.downstream;
     try {
-      const frame = await readFrame(downstream, this.#node.clock, this.#downstreamLimitMs());
+      const frame = await readAnswer(downstream, { clock: this.#node.clock, limitMs: this.#downstreamLimitMs(), silenceMs: silenceLimitMs });
       const ack = frame.type === frameTypes.ack ? decodeAck(frame.body) : undefined;
       frame.release();
       if (!ack || ack.entries.length === 0) throw new InputOutputError('it sent something that is no acknowledgement');

@@ -1,7 +1,7 @@
 import { type Static, type TSchema, Type } from '@sinclair/typebox';
 import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler';
 import { decodeControl, type Frame, type ReadRequest, type TransferRequest, type WriteRequest } from '../protocol/block-stream.js';
-import { InvalidArgumentError } from '../protocol/errors.js';
+import { ChecksumError, InvalidArgumentError } from '../protocol/errors.js';
 import { blockSchema, byteCountSchema, generationStampSchema, offsetSchema, replicaLocationSchema } from '../protocol/schemas.js';
 
 const strict = { additionalProperties: false } as const;
@@ -37,7 +37,7 @@ function parser<T>(name: string, schema: TSchema & { static: Static<TSchema> }):
   return (frame) => {
     check ??= TypeCompiler.Compile(schema);
     const value = decodeControl(frame);
-    if (value === undefined) throw new InvalidArgumentError(`${name}: its body was damaged on its way, or is no JSON`);
+    if (value === undefined) throw new ChecksumError(`${name}: its body was damaged on its way, or is no JSON`);
     if (check.Check(value)) return value as T;
     const error = check.Errors(value).First();
     throw new InvalidArgumentError(`${name}: ${error?.path ?? ''} ${error?.message ?? 'does not fit'}`);

@@ -1,4 +1,4 @@
-import type { Clock } from '../base/clock.js';
+import { type Clock, repeat } from '../base/clock.js';
 import { type BlockChannel, encodeControl, frameTypes, type StatusMessage } from '../protocol/block-stream.js';
 import { toWireError } from '../protocol/errors.js';
 
@@ -10,6 +10,13 @@ export function refusal(error: unknown, badDatanode: string | undefined): Buffer
 export function acceptance(fields: { chunkBytes: number; offsetBytes: number; replicaLengthBytes: number }): Buffer {
   const status: StatusMessage = { ok: true, ...fields };
   return encodeControl(frameTypes.status, status);
+}
+
+const workingFrame = encodeControl(frameTypes.working, {});
+
+/** Tells the other end from time to time that this one is there, until the returned function is called: before the frame that ends the operation. */
+export function tellWorking({ clock, signOfLifeMs }: { clock: Clock; signOfLifeMs: number }, channel: BlockChannel): () => void {
+  return repeat(clock, () => signOfLifeMs, () => void channel.write([workingFrame]).catch(() => {}), () => {});
 }
 
 /** How long a channel may go on sending after its operation failed, so that it reads why, instead of finding a reset connection. */

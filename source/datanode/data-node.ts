@@ -3,7 +3,7 @@ import { repeat } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import type { Random } from '../base/random.js';
 import type { Block } from '../protocol/block.js';
-import { type BlockChannel, type BlockChannelConnector, type Frame, frameTypes } from '../protocol/block-stream.js';
+import { type BlockChannel, type BlockChannelConnector, type Frame, frameTypes, signOfLifeMs } from '../protocol/block-stream.js';
 import type { DatanodeProtocol, DatanodeServiceProtocol } from '../protocol/datanode-protocol.js';
 import { ChecksumError, InputOutputError, OverloadedError, PermissionDeniedError } from '../protocol/errors.js';
 import type { Identity } from '../protocol/hello.js';
@@ -43,7 +43,7 @@ export interface DataNodeSettings {
   /** How long the next node of a pipeline may take, and how much longer for each one behind it. */
   downstreamTimeoutMs: number;
   hopTimeoutMs: number;
-  /** Much less than a channel may stand still (transport). */
+  /** Much less than what its peers take for silence (protocol/block-stream.ts). */
   signOfLifeMs: number;
   /** How long the own disk may take for a packet: less than `downstreamTimeoutMs`, and than a client's patience. */
   diskTimeoutMs: number;
@@ -63,7 +63,7 @@ const defaults: DataNodeSettings = {
   callTimeoutMs: 10_000,
   downstreamTimeoutMs: 30_000,
   hopTimeoutMs: 5000,
-  signOfLifeMs: 15_000,
+  signOfLifeMs,
   diskTimeoutMs: 20_000,
   abandonedReplicaLifetimeMs: 24 * 3600 * 1000,
   scanPeriodMs: 0,

@@ -23,7 +23,7 @@ export interface NodeContext {
   readonly hopTimeoutMs: number;
   /** How long an own disk may take for a packet, or for the end of a block: less than a node before this one waits. */
   readonly diskTimeoutMs: number;
-  /** How often somebody who waits for the end of something long hears that it goes on. */
+  /** How often whoever writes to this node, or waits for its copy, hears that it is there. */
   readonly signOfLifeMs: number;
   /** Whom it may dial for a client. */
   readonly peers: PeerAddresses;

@@ -1,10 +1,10 @@
 import { crc32 } from '../base/checksum.js';
 import { type Block, blockName, type ReplicaLocation } from '../protocol/block.js';
-import { type BlockChannel, decodeAck, encodePacketHeader, frameTypes, type WriteRequest } from '../protocol/block-stream.js';
+import { type BlockChannel, decodeAck, encodePacketHeader, frameTypes, silenceLimitMs, type WriteRequest } from '../protocol/block-stream.js';
 import { ChecksumError, InputOutputError } from '../protocol/errors.js';
 import type { ReplicaReader } from '../storage/block-store.js';
 import { findBadChunk } from '../storage/replica-meta.js';
-import { openOperation, readFrame } from '../transport/block-operation.js';
+import { openOperation, readAnswer } from '../transport/block-operation.js';
 import type { NodeContext } from './node-context.js';
 import { openNewest } from './open-newest.js';
 import { packetDataBytes, packetFrameBytes, readPacket } from './packet-reader.js';
@@ -107,7 +107,7 @@ class ReplicaCopy {
         this.#node.connector,
         this.#target.address,
         { type: frameTypes.write, body },
-        { clock: this.#node.clock, limitMs: this.#limitMs(), signal },
+        { clock: this.#node.clock, limitMs: this.#limitMs(), silenceMs: silenceLimitMs, signal },
       );
       return channel;
     } catch (error) {
@@ -192,7 +192,7 @@ class ReplicaCopy {
   async #readAcks(channel: BlockChannel): Promise<void> {
     try {
       for (let isDone = false; !isDone;) {
-        const frame = await readFrame(channel, this.#node.clock, this.#limitMs());
+        const frame = await readAnswer(channel, { clock: this.#node.clock, limitMs: this.#limitMs(), silenceMs: silenceLimitMs });
         const ack = frame.type === frameTypes.ack ? decodeAck(frame.body) : undefined;
         frame.release();
         const packet = this.#unacknowledged[0];

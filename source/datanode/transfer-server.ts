@@ -1,9 +1,8 @@
-import { repeat } from '../base/clock.js';
 import { blockName } from '../protocol/block.js';
-import { type BlockChannel, encodeControl, frameTypes, type TransferRequest } from '../protocol/block-stream.js';
+import type { BlockChannel, TransferRequest } from '../protocol/block-stream.js';
 import { ChecksumError, InputOutputError, OverloadedError } from '../protocol/errors.js';
 import { RefusedError } from '../transport/block-operation.js';
-import { acceptance, refusal } from './channel-operation.js';
+import { acceptance, refusal, tellWorking } from './channel-operation.js';
 import type { NodeContext } from './node-context.js';
 import { copyReplica, CopyTargetError } from './replica-copier.js';
 
@@ -32,13 +31,7 @@ export class TransferServer {
     const { block, token, target } = this.#request;
     let answer: Buffer;
     const stopWatching = this.#channel.onGone(() => this.#abort.abort());
-    // The copy may take longer than a channel may stand still.
-    const stopTelling = repeat(
-      this.#node.clock,
-      () => this.#node.signOfLifeMs,
-      () => this.#channel.write([encodeControl(frameTypes.working, {})]),
-      () => {},
-    );
+    const stopTelling = tellWorking(this.#node, this.#channel);
     try {
       await this.#node.peers.check(target);
       await copyReplica(this.#node, { block, token, targets: [target], isFinal: false, signal: this.#abort.signal });

@@ -21,10 +21,12 @@ import type { WireError } from './errors.js';
  * One operation at a time; when one has ended in good order the channel takes the next, so that channels can be pooled.
  * Whoever meets a failure in the middle of an operation closes the channel.
  *
- *   write:  WRITE ->   <- STATUS    PACKET* ->   <- ACK*       the last PACKET has LAST; its ACK ends the operation
+ *   write:  WRITE ->   <- STATUS    PACKET* ->   <- ACK*       the last PACKET has LAST; its ACK ends the operation. WORKING comes in between.
  *   read:   READ ->    <- STATUS   <- PACKET*                  the last PACKET has LAST (it may hold no bytes), and ends it
- *   transfer: TRANSFER ->  <- WORKING* <- STATUS               the node has copied its replica to the target: a WRITE of its own. WORKING,
- *           without a body, from time to time until then: a channel on which nothing moves is taken for dead.
+ *   transfer: TRANSFER ->  <- WORKING* <- STATUS               the node has copied its replica to the target: a WRITE of its own
+ *
+ * WORKING says nothing: whoever serves a WRITE or a TRANSFER sends it every `signOfLifeMs` until the operation ends, so that a slow disk
+ * can be told from a node that is gone, or cut off: that one sends nothing at all for `silenceLimitMs` (HDFS: the heartbeats of its pipelines).
  *
  * PACKET body (checksums: CRC-32 of each chunk of the data; the last chunk may be short; all numbers big-endian):
  *
@@ -57,6 +59,9 @@ const headerChecksumAt = packetHeaderBytes - 4;
 const checksumBytes = 4;
 const ackHeaderBytes = 6;
 const ackEntryBytes = 17;
+
+export const signOfLifeMs = 2000;
+export const silenceLimitMs = 8000;
 
 export const frameTypes = { hello: 1, status: 2, write: 3, read: 4, packet: 5, ack: 6, transfer: 7, working: 8 } as const;
 export const packetFlags = { last: 1, sync: 2, flush: 4 } as const;

@@ -1,6 +1,7 @@
 import type { Clock } from '../base/clock.js';
 import { type BlockChannel, type BlockChannelConnector, decodeControl, encodeControl, type Frame, frameTypes, type ReadRequest, type StatusMessage, type TransferRequest, type WriteRequest } from '../protocol/block-stream.js';
 import { fromWireError, InputOutputError, UnavailableError, type WireError } from '../protocol/errors.js';
+import { StallWatch } from './stall-watch.js';
 
 export type BlockRequest = { type: typeof frameTypes.write; body: WriteRequest } | { type: typeof frameTypes.read; body: ReadRequest } | { type: typeof frameTypes.transfer; body: TransferRequest };
 export type AcceptedStatus = Extract<StatusMessage, { ok: true }>;
@@ -24,9 +25,13 @@ export interface BlockOperationOptions {
   clock: Clock;
   /** How long the status may take. */
   limitMs: number;
+  /** For how long the node may send nothing at all meanwhile; as long as the status may take if not said. */
+  silenceMs?: number | undefined;
   signal?: AbortSignal | undefined;
   /** Told of the channel before anything is sent. */
   onChannel?: ((channel: BlockChannel) => void) | undefined;
+  /** The node says that it is at work. */
+  onWorking?: (() => void) | undefined;
 }
 
 /**
@@ -50,7 +55,7 @@ export async function openOperation(connector: BlockChannelConnector, address: s
 }
 
 async function exchange(channel: BlockChannel, address: string, request: BlockRequest, options: BlockOperationOptions): Promise<AcceptedStatus> {
-  const { clock, limitMs, signal, onChannel } = options;
+  const { signal, onChannel } = options;
   const onAbort = () => channel.destroy();
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
@@ -58,12 +63,7 @@ async function exchange(channel: BlockChannel, address: string, request: BlockRe
     onChannel?.(channel);
     // A failing write breaks the channel, and so the read of the status too, which then says why.
     channel.write([encodeControl(request.type, request.body)]).catch(() => {});
-    const endMs = clock.monotonicMs() + limitMs;
-    let frame = await readFrame(channel, clock, limitMs);
-    while (frame.type === frameTypes.working) {
-      frame.release();
-      frame = await readFrame(channel, clock, Math.max(0, endMs - clock.monotonicMs()));
-    }
+    const frame = await readAnswer(channel, options);
     const status = statusOf(frame);
     frame.release();
     if (!status) throw new InputOutputError(`${address} answered a block operation with something that is no status`);
@@ -92,6 +92,41 @@ export async function readFrame(channel: BlockChannel, clock: Clock, limitMs: nu
     throw error;
   } finally {
     timer.cancel();
+  }
+  channel.destroy();
+  throw new InputOutputError(`${channel.remoteAddress} closed the connection in the middle of an operation`);
+}
+
+/**
+ * The next frame but for WORKING; as `readFrame` if none comes within `limitMs`, or nothing at all within `silenceMs`. Silence is counted in
+ * steps: a process that was stopped itself hears what has come meanwhile before it judges.
+ */
+export async function readAnswer(channel: BlockChannel, { clock, limitMs, silenceMs = limitMs, onWorking }: Pick<BlockOperationOptions, 'clock' | 'limitMs' | 'silenceMs' | 'onWorking'>): Promise<Frame> {
+  const startMs = clock.monotonicMs();
+  let lateMs: number | undefined;
+  const giveUp = (afterMs: number) => {
+    lateMs ??= afterMs;
+    channel.destroy();
+  };
+  const watch = new StallWatch({
+    clock,
+    tickMs: Math.min(silenceMs, limitMs) / 4,
+    limitMs: () => silenceMs,
+    onTick: () => clock.monotonicMs() - startMs >= limitMs && giveUp(limitMs),
+    onStall: () => giveUp(silenceMs),
+  });
+  try {
+    for (let frame = await channel.read(); frame; frame = await channel.read()) {
+      if (frame.type !== frameTypes.working) return frame;
+      frame.release();
+      watch.progress();
+      onWorking?.();
+    }
+  } catch (error) {
+    if (lateMs !== undefined) throw new InputOutputError(`${channel.remoteAddress} ${lateMs === silenceMs ? 'sent nothing' : 'gave no answer'} for ${lateMs / 1000} s`, { cause: error });
+    throw error;
+  } finally {
+    watch.stop();
   }
   channel.destroy();
   throw new InputOutputError(`${channel.remoteAddress} closed the connection in the middle of an operation`);

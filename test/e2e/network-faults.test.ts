@@ -222,17 +222,17 @@ test.serial('a byte that changes on the way to a data node, between two, or to a
   const routes = { client: ['dn1', 'dn2', 'dn3'], dn1: ['dn2', 'dn3'], dn2: ['dn1', 'dn3'], dn3: ['dn1', 'dn2'] };
   const { cluster, client, way } = await start(t, { dataNodes: 3, routes, settings: { block_size: '1m' } });
   const content = patternBytes(1_500_000);
-  const ways = Object.entries(routes).flatMap(([from, targets]) => targets.map((to) => way(from, to)));
   const paths: string[] = [];
-  // One byte at a time: three in a row could spoil all there is. Not each way is one that the block takes.
-  for (let inWrites = 0, i = 0; inWrites < 3; i++) {
+  // On every way a byte, one way after the other as the pipeline is built anew: not each is one that the block takes.
+  for (let inWrites = 0, i = 0; inWrites < 12; i++) {
     t.true(i < 100);
-    const spoiler = ways[i % ways.length]!;
-    const before = spoiler.flipped;
-    spoiler.set({ up: { kind: 'flip', afterBytes: 20_000 + 7_777 * i } });
+    const ways = Object.entries(routes).flatMap(([from, targets]) => ((from === 'client') === (i % 2 === 0) ? targets.map((to) => way(from, to)) : []));
+    const flipped = () => ways.reduce((sum, spoiler) => sum + spoiler.flipped, 0);
+    const before = flipped();
+    for (const spoiler of ways) spoiler.set({ up: { kind: 'flip', afterBytes: 20_000 + 7_777 * i } });
     await writeFile(client, `/f${i}`, content);
-    inWrites += spoiler.flipped - before;
-    spoiler.heal();
+    inWrites += flipped() - before;
+    for (const spoiler of ways) spoiler.heal();
     paths.push(`/f${i}`);
   }
   for (let inReads = 0, i = 0; inReads < 3; i++) {

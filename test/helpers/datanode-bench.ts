@@ -274,7 +274,11 @@ export class TestWriter {
   }
 
   async readAck(): Promise<Ack> {
-    const frame = await this.channel.read();
+    let frame = await this.channel.read();
+    while (frame?.type === frameTypes.working) {
+      frame.release();
+      frame = await this.channel.read();
+    }
     if (!frame) throw new Error('the channel ended');
     const ack = frame.type === frameTypes.ack ? decodeAck(frame.body) : undefined;
     frame.release();

@@ -21,6 +21,7 @@ import {
   packetHeaderBytes,
   packetOverheadBytes,
   type ReadRequest,
+  signOfLifeMs,
   type StatusMessage,
   type TransferRequest,
   type WriteRequest,
@@ -45,7 +46,7 @@ export interface FakeNode {
 }
 
 /** What happens to a packet at the head of a pipeline. */
-export type PacketFault = { entry: number; status: AckStatus } | 'break' | 'silent' | undefined;
+export type PacketFault = { entry: number; status: AckStatus } | 'break' | 'silent' | 'working' | undefined;
 
 interface FakeFile {
   status: FileStatus;
@@ -64,7 +65,7 @@ export class FakeCluster {
   readonly requests: { address: string; type: 'write' | 'read' | 'transfer'; body: WriteRequest | ReadRequest | TransferRequest }[] = [];
   readonly files = new Map<string, FakeFile>();
   onPacket: (packet: { sequence: number; offset: number; isLast: boolean; nodes: FakeNode[]; request: WriteRequest }) => PacketFault = () => undefined;
-  onWrite: (nodes: FakeNode[], request: WriteRequest) => StatusMessage | 'silent' | undefined = () => undefined;
+  onWrite: (nodes: FakeNode[], request: WriteRequest) => StatusMessage | 'silent' | 'working' | undefined = () => undefined;
   /** Why a copy for a pipeline is refused. */
   onTransfer: (request: TransferRequest) => StatusMessage | undefined = () => undefined;
   /** Throws what a call is to fail with. */
@@ -301,6 +302,7 @@ export class FakeCluster {
     const scripted = this.onWrite(nodes, request);
     const down = nodes.find((node) => node.isDown);
     if (scripted === 'silent') return forever;
+    if (scripted === 'working') return this.#tellWorking(channel);
     if (scripted && !scripted.ok) return this.#refuse(channel, scripted);
     if (down) return this.#refuse(channel, { ok: false, error: toWireError(new UnavailableError('connection refused')), badDatanode: down.location.datanodeUuid });
     for (const node of nodes) {
@@ -318,6 +320,7 @@ export class FakeCluster {
       const fault = this.onPacket({ sequence: header.sequence, offset: header.offsetInBlock, isLast: header.isLast, nodes, request });
       if (fault === 'break' || nodes.some((node) => node.isDown)) return channel.destroy();
       if (fault === 'silent') return forever;
+      if (fault === 'working') return this.#tellWorking(channel);
       const data = packetData(frame.body, header);
       if (header.offsetInBlock !== lengthBytes) throw new Error('a gap between packets');
       const checksums = packetChecksums(frame.body, header);
@@ -335,6 +338,14 @@ export class FakeCluster {
       await channel.write([encodeAck({ sequence: header.sequence, entries })]);
       if (fault) return channel.destroy();
       if (header.isLast) return;
+    }
+  }
+
+  /** It is there, and gets nowhere. */
+  async #tellWorking(channel: BlockChannel): Promise<void> {
+    for (;;) {
+      await sleep(this.clock, signOfLifeMs);
+      await channel.write([encodeControl(frameTypes.working, {})]);
     }
   }
 

@@ -244,17 +244,27 @@ test('a node that is stopped, not dead: the name node tells which one of the sil
   assertContent(t, cluster, bytes);
 });
 
-test('a pipeline that stays silent though the name node hears everybody: given up after its limit (fault 23)', async (t) => {
-  const clock = new ManualClock();
-  const cluster = new FakeCluster(4, clock);
-  let faults = 0;
-  cluster.onWrite = () => (faults++ === 0 ? 'silent' : undefined);
-  const bytes = patternBytes(1000);
-  await onManualClock(clock, writeFile(cluster.client({ retryTimeoutMs: 60_000 }), '/f', bytes));
-  t.true(clock.monotonicMs() >= 30_000);
-  t.deepEqual(cluster.files.get('/f')!.blocks[0]!.locations.map((location) => location.name), ['dn2', 'dn3', 'dn4']);
-  assertContent(t, cluster, bytes);
-});
+for (const [title, atPacket] of [['before it is ready', false], ['in mid-block', true]] as const) {
+  for (const [fault, what, fromMs, toMs] of [
+    ['silent', 'sends no sign of life any more: it is left out within some ten seconds', 8_000, 12_000],
+    ['working', 'is alive, and acknowledges nothing: its disk has time until the limit', 35_000, 60_000],
+  ] as const) {
+    test(`a first node ${title} that the name node hears ${what} (faults 23, 27)`, async (t) => {
+      const clock = new ManualClock();
+      const cluster = new FakeCluster(4, clock);
+      let faults = 0;
+      if (atPacket) cluster.onPacket = ({ sequence }) => (sequence === 3 && faults++ === 0 ? fault : undefined);
+      else cluster.onWrite = () => (faults++ === 0 ? fault : undefined);
+      const bytes = patternBytes(3 * megabyte);
+      const begunMs = clock.monotonicMs();
+      await onManualClock(clock, writeFile(cluster.client({ retryTimeoutMs: 60_000 }), '/f', bytes, { blockSizeBytes: 8 * megabyte }));
+      const tookMs = clock.monotonicMs() - begunMs;
+      t.true(faults > 0 && tookMs >= fromMs && tookMs <= toMs, `${tookMs} ms`);
+      t.deepEqual(cluster.files.get('/f')!.blocks[0]!.locations.map((location) => location.name), ['dn2', 'dn3', 'dn4']);
+      assertContent(t, cluster, bytes);
+    });
+  }
+}
 
 test('a writer that pauses for long is no failure', async (t) => {
   const clock = new ManualClock();
