@@ -14,6 +14,7 @@ import {
   encodeControl,
   encodePacketHeader,
   framePrefixBytes,
+  type Frame,
   frameTypes,
   packetChecksums,
   packetData,
@@ -274,11 +275,7 @@ export class TestWriter {
   }
 
   async readAck(): Promise<Ack> {
-    let frame = await this.channel.read();
-    while (frame?.type === frameTypes.working) {
-      frame.release();
-      frame = await this.channel.read();
-    }
+    const frame = await readPastWorking(this.channel);
     if (!frame) throw new Error('the channel ended');
     const ack = frame.type === frameTypes.ack ? decodeAck(frame.body) : undefined;
     frame.release();
@@ -324,7 +321,7 @@ export function packetFrame(packet: {
 }
 
 export async function readStatus(channel: BlockChannel): Promise<StatusMessage> {
-  const frame = await channel.read();
+  const frame = await readPastWorking(channel);
   if (frame?.type !== frameTypes.status) throw new Error(`no status, but ${frame?.type}`);
   const status = decodeControl(frame) as StatusMessage;
   frame.release();
@@ -361,4 +358,13 @@ export async function until(isReached: () => boolean | Promise<boolean>, describ
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
   throw new Error(`waited in vain for ${describe()}`);
+}
+
+/** The next frame that is more than a sign of life. */
+async function readPastWorking(channel: BlockChannel): Promise<Frame | null> {
+  for (;;) {
+    const frame = await channel.read();
+    if (frame?.type !== frameTypes.working) return frame;
+    frame.release();
+  }
 }

@@ -287,6 +287,8 @@ export class FakeCluster {
 
   async #serve(node: FakeNode, channel: BlockChannel): Promise<void> {
     for (let frame = await channel.read(); frame; frame = await channel.read()) {
+      // After an operation that failed its packets still come.
+      if (frame.type === frameTypes.packet) return channel.destroy();
       const body = decodeControl(frame) as WriteRequest & ReadRequest & TransferRequest;
       const type = frame.type === frameTypes.write ? 'write' : frame.type === frameTypes.read ? 'read' : 'transfer';
       this.requests.push({ address: node.location.address, type, body });
