@@ -1,8 +1,8 @@
 import type { ClusterHealth } from '../../source/protocol/cluster-events.js';
 import { parseReplicaFileName } from '../../source/storage/volume-layout.js';
 import { allInodes, allLeases } from '../../source/namenode/keys.js';
-import { blocksIn, durableReplicas, placeOf, type StoredBlock } from './replica-files.js';
-import { type SimulatedCluster, superuser } from './simulated-cluster.js';
+import { blocksIn, durableReplicas, type StoredBlock } from './replica-files.js';
+import type { SimulatedCluster } from './simulated-cluster.js';
 
 /**
  * What still keeps the cluster from being as it should when nothing fails any more: every block with all its copies, durable and good, and
@@ -35,27 +35,6 @@ export function unconverged(cluster: SimulatedCluster): string[] {
   }
   wrong.push(...strayFiles(cluster, blocks));
   return wrong;
-}
-
-/** Reports what readers would stumble over if they read everything: replicas whose rot nobody has noticed yet. */
-export function reportRot(cluster: SimulatedCluster): void {
-  const { nameNode } = cluster.nameNode;
-  if (!nameNode || !cluster.health()) return;
-  const context = { user: superuser, clientId: 'reader', role: 'client', remoteAddress: '10.0.2.9:1' } as const;
-  for (const block of blocksIn(cluster.nameNode.view())) {
-    if (!block.isComplete) continue;
-    const good = durableReplicas(cluster, block);
-    for (const machine of cluster.dataNodes) {
-      for (const disk of machine.disks) {
-        const { data, meta } = placeOf(machine, disk, block);
-        const isThere = disk.disk.has(data) || disk.disk.has(meta);
-        if (!isThere || !machine.store || good.some((place) => place.disk === disk)) continue;
-        const { blockId, generationStamp, lengthBytes } = block;
-        const replica = { block: { blockId, generationStamp, lengthBytes }, datanodeUuid: machine.store.datanodeUuid, storageId: 'any' };
-        void nameNode.clientHandlers['block.reportBadReplicas']({ replicas: [replica] }, context);
-      }
-    }
-  }
 }
 
 function healthProblems(health: ClusterHealth, cluster: SimulatedCluster): string[] {

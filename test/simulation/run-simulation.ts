@@ -1,6 +1,6 @@
 import { seededRandom } from '../../source/base/random.js';
 import { Actor, type Stage } from './actor.js';
-import { reportRot, unconverged } from './convergence.js';
+import { unconverged } from './convergence.js';
 import { Histories } from './file-model.js';
 import { FaultInjector } from './fault-injector.js';
 import { SimulatedCluster } from './simulated-cluster.js';
@@ -89,10 +89,7 @@ async function play(cluster: SimulatedCluster, stats: SimulationStats, durationM
     });
   }
   let isOver = false;
-  await until(cluster, convergenceLimitMs, () => {
-    reportRot(cluster);
-    return unconverged(cluster);
-  });
+  await until(cluster, convergenceLimitMs, () => unconverged(cluster));
   isOver = true;
   run.convergenceMs = simulator.nowMs - peaceMs;
   for (const [index, actor] of stage.actors.entries()) {
