@@ -1,8 +1,9 @@
 import { assert } from '../base/assert.js';
+import { missingRecord } from './damaged-records.js';
 import type { EditOpOf } from './edit-op.js';
 import { decodeFileBlock, type FileBlock } from './file-block.js';
 import type { FileInode } from './inode.js';
-import { blocksOf, placeOfBlock } from './keys.js';
+import { blockKey, blocksOf, placeOfBlock } from './keys.js';
 import type { NamespaceWriter } from './namespace-writer.js';
 
 /** The effects of the edits that change files which were complete before, or close those whose writers are gone: see applyEdit. */
@@ -39,12 +40,17 @@ export function concat(writer: NamespaceWriter, op: EditOpOf<'concat'>): void {
   let { blockCount, lengthBytes } = before;
   for (const sourceId of sourceIds) {
     const source = requireComplete(writer, sourceId);
+    let index = 0;
     for (const [key, value] of [...writer.transaction.range(blocksOf(sourceId))]) {
+      // A hole must not be closed by moving what is behind it.
+      if (placeOfBlock(key).blockIndex !== index) break;
+      index++;
       const block = decodeFileBlock(value);
       writer.transaction.delete(key);
       writer.putBlock(targetId, blockCount++, { ...block, offsetBytes: lengthBytes });
       lengthBytes += block.lengthBytes;
     }
+    if (index !== source.blockCount) throw missingRecord(blockKey(sourceId, index));
     writer.change({ kind: 'entry', directoryId: source.parentId, name: source.name, before: { inodeId: sourceId, isDirectory: false }, after: undefined });
     writer.change({ kind: 'inode', before: source, after: undefined });
     writer.touch(source.parentId);

@@ -1,7 +1,9 @@
 import type { LocatedBlock } from '../protocol/block.js';
 import { blockName } from '../protocol/block.js';
 import { FileAlreadyExistsError, FileNotFoundError, NotReplicatedYetError } from '../protocol/errors.js';
+import { missingRecord } from './damaged-records.js';
 import type { FileInode } from './inode.js';
+import { blockKey } from './keys.js';
 import { actions, checkPathAccess, checkTraverse } from './permission-checker.js';
 import { type AnswerOf, hostOf, type Plan, type PlanScope, resolve } from './plan.js';
 import { neededReplicas } from './plan-add-block.js';
@@ -38,8 +40,9 @@ export function planAppend(scope: PlanScope, params: { path: string }): Plan<Ans
 function locatePartialBlock(scope: PlanScope, inode: FileInode, path: string): LocatedBlock | null {
   const { view, requester, blocks } = scope;
   const blockIndex = inode.blockCount - 1;
-  const last = blockIndex >= 0 ? view.readBlock(inode.id, blockIndex) : undefined;
-  if (!last) return null;
+  if (blockIndex < 0) return null;
+  const last = view.readBlock(inode.id, blockIndex);
+  if (!last) throw missingRecord(blockKey(inode.id, blockIndex));
   const { blockId, generationStamp, lengthBytes, offsetBytes } = last;
   const block = { blockId, generationStamp, lengthBytes };
   const locations = blocks.locate(blockId, { readerAddress: requester.address });

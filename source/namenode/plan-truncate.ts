@@ -1,6 +1,8 @@
 import { counted } from '../base/text.js';
 import { InvalidArgumentError, IsADirectoryError } from '../protocol/errors.js';
+import { missingRecord } from './damaged-records.js';
 import { findBlockIndex } from './find-block.js';
+import { blockKey } from './keys.js';
 import { actions, checkPathAccess } from './permission-checker.js';
 import type { AnswerOf, Plan, PlanScope } from './plan.js';
 import { resolveExisting } from './plan-attributes.js';
@@ -28,7 +30,9 @@ export function planTruncate(scope: PlanScope, params: { path: string; newLength
   if (newLengthBytes === lengthBytes) return { op: undefined, answer: { kind: 'boolean', value: true } };
 
   const blockIndex = findBlockIndex(view, inode, newLengthBytes);
-  const block = view.readBlock(inode.id, blockIndex)!;
+  const block = view.readBlock(inode.id, blockIndex);
+  if (!block) throw missingRecord(blockKey(inode.id, blockIndex));
+  if (newLengthBytes > block.offsetBytes + block.lengthBytes) throw missingRecord(blockKey(inode.id, blockIndex + 1));
   const cutLengthBytes = newLengthBytes > block.offsetBytes ? newLengthBytes - block.offsetBytes : undefined;
   const kept = cutLengthBytes === undefined ? blockIndex : blockIndex + 1;
   if (blockCount - kept > maxBlocksPerEdit) {

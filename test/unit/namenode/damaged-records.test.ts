@@ -4,9 +4,9 @@ import { blockKey, callKey, countersKey, editKey, entryKey, inodeKey, leaseKey }
 import { rootInodeId } from '../../../source/namenode/inode.js';
 import { SafeModeError, StorageDamagedError } from '../../../source/protocol/errors.js';
 import { MemoryStore } from '../../../source/storage/memory-store.js';
-import type { DamagedRecordError } from '../../../source/storage/record.js';
+import { DamagedRecordError } from '../../../source/storage/record.js';
 import { NameNodeBench } from '../../helpers/name-node-bench.js';
-import { written } from '../../helpers/namespace-harness.js';
+import { NamespaceHarness, written } from '../../helpers/namespace-harness.js';
 
 const mkdir = { permission: 0o755, createParents: true };
 
@@ -143,4 +143,22 @@ test('what can be read of a range is what is left without its damaged records', 
   t.deepEqual([...readableEntries(store, { start: 'a', end: 'z' }, (error) => damaged.push(error))].map(([key]) => key), ['b', 'e']);
   t.deepEqual(damaged.map(({ key }) => key), ['a', 'c', 'd', 'f']);
   t.deepEqual([...readableEntries(store, { start: 'a', end: 'z', limit: 1 }, () => {})].map(([key]) => key), ['b']);
+});
+
+test('a file whose block record is gone is not opened, cut or joined as if it were shorter (fault 14)', async (t) => {
+  const harness = await NamespaceHarness.open();
+  const { root } = harness;
+  const ids = [await harness.file('/last', [1000, 1000, 1000]), await harness.file('/first', [1000, 1000, 1000])];
+  await harness.file('/target', [1000]);
+  await harness.store.transact((transaction) => {
+    transaction.delete(blockKey(ids[0]!, 2));
+    transaction.delete(blockKey(ids[1]!, 0));
+  });
+  const before = [...harness.store.range({ start: 'B', end: '\xff' })];
+  const missing = { instanceOf: DamagedRecordError, message: /is missing from the name node's store/ };
+  await t.throwsAsync(root('fs.append', { path: '/last' }), missing);
+  await t.throwsAsync(root('fs.truncate', { path: '/last', newLengthBytes: 2500 }), missing);
+  await t.throwsAsync(root('fs.truncate', { path: '/first', newLengthBytes: 500 }), missing);
+  for (const source of ['/last', '/first']) await t.throwsAsync(root('fs.concat', { target: '/target', sources: [source] }), missing);
+  t.deepEqual([...harness.store.range({ start: 'B', end: '\xff' })], before);
 });
