@@ -157,7 +157,8 @@ export class BlockManager implements BlockManagement {
     const { datanodes } = this.#redundancy;
     const written = this.#parts.writing.get(blockId);
     if (!written) return { places: [], areAll: false };
-    const known = written.replicas.map(({ node, storageIndex }) => ({ node, storageIndex }));
+    // One that was replaced for good can answer no more, and nobody is to wait for it.
+    const known = written.replicas.filter(({ node }) => datanodes.find(node.uuid) === node).map(({ node, storageIndex }) => ({ node, storageIndex }));
     const others = written.isPipelineKnown ? [] : [...datanodes.nodes].filter((node) => !known.some((other) => other.node === node));
     const all = [...known, ...others.map((node) => ({ node, storageIndex: -1 }))];
     const places = all

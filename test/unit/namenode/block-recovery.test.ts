@@ -193,3 +193,17 @@ test('an old replica that is reported while its block is under construction goes
   await cluster.runUntil(() => !old!.replicas.has(block.blockId), 60_000);
   t.is(cluster.holders(recovered).length, 2);
 });
+
+test('a node that another one has replaced for good is not waited for: its block can still be given up', async (t) => {
+  const cluster = await BlockCluster.started(3);
+  const block = cluster.begin();
+  const [gone] = cluster.nodes;
+  gone!.kill();
+  await cluster.runUntil(() => cluster.events('node-dead').length === 1);
+  t.false(orderOf(cluster, block, 2000).areAll);
+  await cluster.addNode({ uuid: 'uuid-new', port: gone!.port });
+  await cluster.run(1000);
+  const { order, areAll } = orderOf(cluster, block, 2001);
+  t.true(areAll);
+  t.deepEqual(order.replicas.map(({ datanodeUuid }) => datanodeUuid).sort(), ['uuid-2', 'uuid-3']);
+});
