@@ -201,6 +201,7 @@ export class BlockMaintenance implements DatanodeListener {
     const totalBlocks = redundancy.completeCount;
     const reportedBlocks = totalBlocks - redundancy.queue.missingCount;
     safeMode.advance({ futureBytes: this.#parts.future.bytes, isLoaded: this.#isLoaded, reportedBlocks, totalBlocks, liveNodes: datanodes.countWith('live'), knownNodes: datanodes.nodeCount });
+    if (!safeMode.isOn) this.#parts.future.end();
     if (!redundancy.isStarting) {
       if (!this.#isSettled && this.#scans.isIdle && (nowMs >= this.#settleDeadlineMs! || this.#isEveryNodeHeard())) {
         this.#isSettled = true;
@@ -208,7 +209,6 @@ export class BlockMaintenance implements DatanodeListener {
       }
     } else if (!safeMode.isStarting && this.#isLoaded) {
       redundancy.isStarting = false;
-      this.#parts.future.end();
       this.#settleDeadlineMs = nowMs + this.#parts.settleMs;
       this.#scans.add(this.#allEntries());
       this.#scans.step(piecesPerTick);

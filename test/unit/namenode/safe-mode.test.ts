@@ -97,6 +97,9 @@ test('a name space older than its replicas stays in safe mode: nothing of them i
   t.true(cluster.services.safeMode.isOn);
   t.regex(cluster.services.safeMode.reason, /^The reported blocks 1 has reached .* generation stamps in future\. Refusing to leave safe mode without a force flag\. Exiting safe mode will cause a deletion of 1000 byte\(s\)\. Please use -forceExit flag/);
   t.throws(() => cluster.services.safeMode.leave(), { instanceOf: SafeModeError, message: /deletion of 1000 byte\(s\)/ });
+  cluster.services.safeMode.enter();
+  await cluster.run(2000);
+  t.throws(() => cluster.services.safeMode.leave(), { instanceOf: SafeModeError, message: /deletion of 1000 byte\(s\)/ }, 'by a detour neither');
   t.is(cluster.holders(later!).length, 3);
   cluster.services.safeMode.forceExit();
   t.false(cluster.services.safeMode.isOn);
