@@ -122,7 +122,10 @@ export class NameNode {
       defaultReplication: options.replication,
       maintenanceMinReplication: options.maintenanceMinReplication,
       racks: options.racks,
-      commitRecoveredBlock: (recovered) => commitRecoveredBlock(this.#recovery, recovered),
+      commitRecoveredBlock: async (recovered) => {
+        await this.#services.safeMode.allow('Cannot commitBlockSynchronization');
+        await commitRecoveredBlock(this.#recovery, recovered);
+      },
       ...(options.unknownReplicaGraceMs === undefined ? {} : { strangerGraceMs: options.unknownReplicaGraceMs }),
       safeMode: options.safeMode,
       balancerLimits: options.balanceBytesPerSecond === undefined ? {} : { bytesPerSecond: options.balanceBytesPerSecond },

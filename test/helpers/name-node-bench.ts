@@ -1,5 +1,6 @@
 import { silentLogger } from '../../source/base/log.js';
 import { seededRandom } from '../../source/base/random.js';
+import type { RecoveredBlock } from '../../source/namenode/block-management.js';
 import { NameNode } from '../../source/namenode/name-node.js';
 import type { NameNodeOptions } from '../../source/namenode/name-node-options.js';
 import type { Block } from '../../source/protocol/block.js';
@@ -94,6 +95,11 @@ export class NameNodeBench {
     const epoch = this.#epochs.get(index)!;
     const { commands } = await this.nameNode.datanodeHandlers['datanode.sendHeartbeat']({ datanodeUuid, epoch, storages, transferCount: 0, receivedBytesPerSecond: 0, sentBytesPerSecond: 0, replications: [] }, context);
     return commands;
+  }
+
+  async commitRecovery(index: number, recovered: RecoveredBlock): Promise<void> {
+    const { datanodeUuid, context } = datanodeOf(index);
+    await this.nameNode.datanodeHandlers['datanode.commitBlockSynchronization']({ datanodeUuid, epoch: this.#epochs.get(index)!, ...recovered }, context);
   }
 
   as(user: string, clientId = `client-of-${user}`): Call {

@@ -141,3 +141,30 @@ test('a commit that fails is told to who runs the name node', async (t) => {
   t.true((await cluster.nameNode.failed) instanceof StorageDamagedError);
   await cluster.nameNode.close();
 });
+
+test('in safe mode no recovery is taken into the name space; the next one is, after it', async (t) => {
+  const cluster = await new NameNodeBench().start();
+  await cluster.join(0);
+  await cluster.join(1);
+  const { file, block } = await cluster.root('fs.create', { path: '/f', permission: 0o644, overwrite: false, createParents: true, withBlock: true });
+  await cluster.root('fs.recoverLease', { path: '/f' });
+  const recoveryOf = async () => {
+    for (let tries = 0; tries < 60; tries++) {
+      await cluster.turns();
+      for (const index of [0, 1]) for (const command of await cluster.heartbeat(index)) if (command.kind === 'recover') return command;
+    }
+    throw new Error('no recovery was ordered');
+  };
+  const commit = ({ block, recoveryGeneration, replicas }: Awaited<ReturnType<typeof recoveryOf>>) =>
+    cluster.commitRecovery(0, { block, recoveryGeneration, newLengthBytes: 5, replicas: replicas.map(({ datanodeUuid, storageId }) => ({ datanodeUuid, storageId })) });
+  const first = await recoveryOf();
+  await cluster.root('cluster.setSafeMode', { action: 'enter' });
+  await t.throwsAsync(commit(first), { instanceOf: SafeModeError });
+  t.like(await cluster.root('fs.getFileInfo', { path: '/f' }), { isUnderConstruction: true, inodeId: file.inodeId });
+  await cluster.root('cluster.setSafeMode', { action: 'leave' });
+  const second = await recoveryOf();
+  t.is(second.block.blockId, block!.block.blockId);
+  await commit(second);
+  t.like(await cluster.root('fs.getFileInfo', { path: '/f' }), { isUnderConstruction: false, lengthBytes: 5 });
+  await cluster.nameNode.close();
+});
