@@ -13,6 +13,8 @@ export interface ReplicaCounts {
    * Only on the strength of these is anything deleted, and only they let a node go.
    */
   solid: number;
+  /** As solid, on a node that is still being emptied, and goes only when all it has is elsewhere: what is worth less may be deleted for these too. */
+  steady: number;
   /** The good ones are on more than one rack. */
   isSpread: boolean;
   /** As good, and on a node that is to be emptied or to go away for a while: it can be read and copied, but does not count. */
@@ -67,7 +69,7 @@ export class BlockRedundancy {
   }
 
   count(entry: number): ReplicaCounts {
-    const counts: ReplicaCounts = { good: 0, solid: 0, isSpread: false, leaving: 0, maintenance: 0, corrupt: 0, dead: 0 };
+    const counts: ReplicaCounts = { good: 0, solid: 0, steady: 0, isSpread: false, leaving: 0, maintenance: 0, corrupt: 0, dead: 0 };
     let rackNumber = -1;
     const count = this.map.replicaCount(entry);
     for (let index = 0; index < count; index++) {
@@ -213,10 +215,15 @@ function countLeaving(counts: ReplicaCounts, node: DatanodeDescriptor, replica: 
   else {
     if (node.isMaintenance) counts.maintenance++;
     if (node.isAlive) counts.leaving++;
+    if (node.isBeingEmptied && isBeyondDoubt(replica, node)) counts.steady++;
   }
 }
 
 /** Good beyond doubt: see ReplicaCounts. */
 export function isSolid(replica: number, node: DatanodeDescriptor): boolean {
-  return node.state === 'live' && node.isInService && node.isReported && !replicaHas(replica, replicaFlags.unconfirmed | replicaFlags.corrupt | replicaFlags.suspect | replicaFlags.deleting);
+  return node.isInService && isBeyondDoubt(replica, node);
+}
+
+function isBeyondDoubt(replica: number, node: DatanodeDescriptor): boolean {
+  return node.state === 'live' && node.isReported && !replicaHas(replica, replicaFlags.unconfirmed | replicaFlags.corrupt | replicaFlags.suspect | replicaFlags.deleting);
 }

@@ -113,6 +113,7 @@ export class BlocksBeingWritten {
   #setReplicas(written: BlockBeingWritten, replicas: PipelineReplica[]): void {
     for (const { node } of written.replicas) {
       node.writing.count--;
+      node.writing.endedCount++;
       node.writing.bytes -= written.blockSizeBytes;
     }
     written.replicas = replicas;

@@ -26,6 +26,9 @@ interface Pass {
   pendingBlocks: number;
   /** The most replicas that one of them still needs. */
   mostNeeded: number;
+  /** At its begin. What was closed since may not have been among the blocks that were looked at. */
+  readonly endedCount: number;
+  readonly unplacedCount: number;
 }
 
 const entriesPerStep = 2048;
@@ -84,7 +87,7 @@ export class DatanodeAdministration {
       } else if (node.adminState === 'entering-maintenance' && !node.isAlive) {
         // It is away already: what is left to copy is copied from others.
         this.#reach(node, 'in-maintenance');
-      } else if (node.adminState === 'decommissioning' || node.adminState === 'entering-maintenance') {
+      } else if (node.isBeingEmptied) {
         this.#advance(node);
       }
     }
@@ -132,7 +135,7 @@ export class DatanodeAdministration {
   #advance(node: DatanodeDescriptor): void {
     let pass = this.#passes.get(node);
     if (!pass) {
-      const begun: Pass = { pendingBlocks: 0, mostNeeded: 0, steps: undefined as never };
+      const begun: Pass = { pendingBlocks: 0, mostNeeded: 0, endedCount: node.writing.endedCount, unplacedCount: this.#parts.writing.countUnplaced(), steps: undefined as never };
       pass = Object.assign(begun, { steps: this.#look(node, begun) });
       this.#passes.set(node, pass);
     }
@@ -182,6 +185,7 @@ export class DatanodeAdministration {
       node.adminNote = `${counted(pass.pendingBlocks, 'block')} to be copied${scarcity}`;
     } else if (node.writing.count > 0) node.adminNote = `${counted(node.writing.count, 'block')} being written there: their files are to be closed, or go on elsewhere`;
     else if (unplacedCount > 0) node.adminNote = `${counted(unplacedCount, 'block')} being written since before the name node's start, nobody knows where: their files are to be closed`;
+    else if (pass.endedCount !== node.writing.endedCount || pass.unplacedCount > 0) node.adminNote = 'files were closed meanwhile: its blocks are looked at once more';
     else this.#reach(node, node.isDecommission ? 'decommissioned' : 'in-maintenance');
   }
 

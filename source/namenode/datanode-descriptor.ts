@@ -81,8 +81,8 @@ export class DatanodeDescriptor implements PlacementCandidate {
   /** Copies ordered and not done: from here, and to here. */
   outgoing = { count: 0, bytes: 0 };
   incoming = { count: 0, bytes: 0 };
-  /** Blocks that clients are writing here. */
-  writing = { count: 0, bytes: 0 };
+  /** Blocks that clients are writing here; `endedCount` rises with each that they are not any more. */
+  writing = { count: 0, bytes: 0, endedCount: 0 };
   isReportWanted = false;
   reportOrderedMs = Number.NEGATIVE_INFINITY;
 
@@ -108,6 +108,11 @@ export class DatanodeDescriptor implements PlacementCandidate {
 
   get isMaintenance(): boolean {
     return this.adminState === 'entering-maintenance' || this.adminState === 'in-maintenance';
+  }
+
+  /** It stays until its blocks are safe without it. */
+  get isBeingEmptied(): boolean {
+    return this.adminState === 'decommissioning' || this.adminState === 'entering-maintenance';
   }
 
   get isStale(): boolean {

@@ -42,7 +42,8 @@ export class ReplicaTrimmer {
   isEnoughToDeleteBad(entry: number, badCount: number): boolean {
     const { map, datanodes } = this.#redundancy;
     const enough = Math.max(1, Math.min(map.replication(entry), 2, datanodes.countInService() - badCount));
-    return this.#redundancy.count(entry).solid >= enough;
+    const { solid, steady } = this.#redundancy.count(entry);
+    return solid + steady >= enough;
   }
 
   /**
@@ -55,13 +56,14 @@ export class ReplicaTrimmer {
     if (entry < 0) return true;
     if (map.state(entry) !== blockStates.complete) return false;
     const counts = this.#redundancy.count(entry);
-    if (block.generationStamp < map.generationStamp(entry)) return counts.solid > 0;
+    const hasGood = counts.solid + counts.steady > 0;
+    if (block.generationStamp < map.generationStamp(entry)) return hasGood;
     const index = map.indexOfNode(entry, node.number);
     // It was never counted here: left over from a pipeline that went on without this node.
-    if (index < 0) return counts.solid > 0;
+    if (index < 0) return hasGood;
     const replica = map.replica(entry, index);
     if (!replicaHas(replica, replicaFlags.deleting)) return false;
-    const isRight = replicaHas(replica, replicaFlags.corrupt) ? counts.solid > 0 : counts.solid >= map.replication(entry);
+    const isRight = replicaHas(replica, replicaFlags.corrupt) ? hasGood : counts.solid >= map.replication(entry);
     if (isRight) return true;
     if (isRepeated) node.isReportWanted = true;
     else this.#redundancy.putReplica(entry, node, withoutFlags(replica, replicaFlags.deleting));

@@ -215,3 +215,41 @@ test('a clock that jumps a year back does not make a maintenance longer than it 
   t.true(report(cluster, node!).maintenanceRemainingMs! <= 60_000);
   await cluster.runUntil(() => stateOf(cluster, node!) === 'normal', 61_000);
 });
+
+test('a block that is closed while the many blocks of its node are looked at is looked at too (fault 52)', async (t) => {
+  const cluster = await BlockCluster.started(3);
+  // Looked at first.
+  let open = cluster.begin({ replication: 1 });
+  while (cluster.locations(open)[0] !== 'dn1') open = cluster.begin({ replication: 1 });
+  for (let count = 0; count < 6000; count++) cluster.write();
+  for (const block of cluster.catalogBlocks.filter(({ isComplete, blockId }) => !isComplete && blockId !== open.blockId)) cluster.delete(block);
+  await cluster.run(2000);
+  const [node] = cluster.nodes;
+  await wish(cluster, node!, 'in-maintenance');
+  cluster.services.tick();
+  t.is(stateOf(cluster, node!), 'entering-maintenance', 'one tick is not enough');
+  const whole = { ...open, lengthBytes: 10 };
+  node!.ignores.add('replicate');
+  node!.store(whole);
+  cluster.commit(whole, cluster.services.blocks.locate(open.blockId, { readerAddress: '127.0.0.1:1' }));
+  await cluster.run(10_000);
+  t.is(stateOf(cluster, node!), 'entering-maintenance', 'it has the only replica');
+  node!.ignores.clear();
+  await cluster.runUntil(() => stateOf(cluster, node!) === 'in-maintenance');
+  t.is(elsewhere(cluster, whole, node!), 1);
+});
+
+test('copies that failed at every other node hold up a decommission no longer than it takes to try again', async (t) => {
+  const cluster = await BlockCluster.started(3);
+  const blocks = Array.from({ length: 12 }, () => cluster.write({ replication: 1 }));
+  await cluster.run(1000);
+  const [node] = cluster.nodes;
+  node!.ignores.add('replicate');
+  await wish(cluster, node!, 'decommissioned');
+  await cluster.run(120_000);
+  t.is(stateOf(cluster, node!), 'decommissioning');
+  node!.ignores.clear();
+  await cluster.runUntil(() => stateOf(cluster, node!) === 'decommissioned');
+  for (const block of blocks) t.is(elsewhere(cluster, block, node!), 1);
+  t.deepEqual(cluster.deletionsOfLastCopies, []);
+});
