@@ -226,9 +226,10 @@ export function createClientHandlers(parts: ClientServiceParts): Handlers<Client
       logger.info(`${node.name}: ${context.user} wants it ${state}`);
       return node.report(clock.monotonicMs());
     },
-    'cluster.balance': ({ action, thresholdPercent = defaultThresholdPercent }, context) => {
+    'cluster.balance': async ({ action, thresholdPercent = defaultThresholdPercent }, context) => {
       if (action === 'get') return cluster.balancer.status();
       checkSuperuser(requesterOf(context).caller, 'balancer');
+      if (action === 'start') await safeMode.allow('Cannot start the balancer');
       logger.info(`balancer: ${context.user} asks to ${action}`);
       return action === 'start' ? cluster.balancer.start(thresholdPercent) : cluster.balancer.stop();
     },

@@ -85,7 +85,7 @@ export class NameNode {
     const { store, clock, random, logger, options } = parts;
     let clusterId = readClusterId(store);
     if (clusterId === undefined) {
-      if (!options.isFormatWanted) throw new StorageDamagedError('the name node is not formatted: its store is empty; start it with --format to make a new name space');
+      if (!options.isFormatWanted) throw new StorageDamagedError('the name node is not formatted: its store is empty; if one was lost, put it back or restore a backup (dfsh namenode restore FILE); --format makes a new, empty name space');
       clusterId = await formatNameSpace(store, { clock, random, superuser: options.superuser, supergroup: options.supergroup ?? defaults.supergroup });
       logger.info(`a new name space was made: cluster ${clusterId}`);
     }

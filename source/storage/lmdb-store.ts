@@ -234,7 +234,8 @@ class LmdbBackend implements StoreBackend {
     if (this.#hasFailed) return;
     await this.#database.close();
     if (!this.#lock) return;
-    await writeMarker(this.#directory);
+    // A full disk may have no room for it: then the next start reads the files over.
+    await writeMarker(this.#directory).catch(() => rm(join(this.#directory, `${markerName}.new`), { force: true }).catch(() => {}));
     await this.#lock.release();
   }
 }

@@ -113,6 +113,10 @@ test('balancer says when all is even, in HDFS\'s words; what it may be asked is 
   t.regex((await bench.run('balancer -status')).stdout, /^The balancer does not run; last: balanced, 0 B in 0 blocks moved/);
   t.like((await bench.run('balancer -stop', { isJson: true })).sink.records[0], { isRunning: false, outcome: 'balanced', run: 1 });
   for (const bad of ['balancer -threshold 0', 'balancer -threshold x', 'balancer -threshold 101', 'balancer -status -stop']) t.is((await bench.run(bad)).code, 255, bad);
+  await bench.run('safemode enter');
+  t.like(await bench.run('balancer'), { code: 1, stderr: 'balancer: Cannot start the balancer. Name node is in safe mode.\n' });
+  t.is((await bench.run('balancer -status')).code, 0);
+  await bench.run('safemode leave');
   t.regex((await bench.run('balancer', { user: 'bob' })).stderr, /Superuser privilege is required for operation balancer/);
 });
 

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtemp, open, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -55,6 +55,18 @@ test('a store that is open is refused to others by the name of its directory, an
   const again = await openStore(directory);
   t.deepEqual(Buffer.from(again.get('a')!), Buffer.from('1'));
   t.false((await readdir(directory)).includes('clean-shutdown'), 'whatever ends the process from now on, it was no shutdown in good order');
+  await again.close();
+});
+
+test('a store is closed, and its lock given back, where its disk has no room for the mark of a close in good order (fault 19)', async (t) => {
+  const directory = join(await temporaryFolder(t), 'store');
+  const store = await openStore(directory);
+  await store.transact((transaction) => transaction.put('a', Buffer.from('1')));
+  await mkdir(join(directory, 'clean-shutdown.new'));
+  await store.close();
+  await rm(join(directory, 'clean-shutdown.new'), { recursive: true });
+  const again = await openStore(directory);
+  t.deepEqual(Buffer.from(again.get('a')!), Buffer.from('1'));
   await again.close();
 });
 
