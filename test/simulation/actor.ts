@@ -199,7 +199,12 @@ export class Actor {
     this.#stage.histories.note(after.segments);
     await this.#change(`truncate ${path} ${newLengthBytes}`, this.#treeWith(path, after), async (client) => {
       if (await client.truncate(path, newLengthBytes)) return;
-      for (let status = await client.stat(path); status.isUnderConstruction; status = await client.stat(path)) await this.#stage.cluster.simulator.sleep(1000);
+      // Accepted: from here on only the answers to our questions can fail.
+      for (let isCut = false; !isCut; ) {
+        await this.#stage.cluster.simulator.sleep(1000);
+        const status = await client.stat(path).catch((error: unknown) => this.#requireWorldly(error));
+        isCut = status?.isUnderConstruction === false;
+      }
     });
   }
 
