@@ -58,7 +58,7 @@ export class NameNodeLink {
   readonly #options: NameNodeLinkOptions;
   readonly #bootNonce: string;
   readonly #closed = new AbortController();
-  readonly #registeredWaiters: (() => void)[] = [];
+  readonly #registeredWaiters = new Set<() => void>();
   #session: Session | undefined;
   #name: string | null = null;
   #reportId = 0;
@@ -86,8 +86,22 @@ export class NameNodeLink {
     this.#running ??= this.#run();
   }
 
-  async waitUntilRegistered(): Promise<void> {
-    if (!this.isRegistered) await new Promise<void>((resolve) => this.#registeredWaiters.push(resolve));
+  /** Rejects with the signal's reason when that aborts. */
+  async waitUntilRegistered(signal?: AbortSignal): Promise<void> {
+    if (this.isRegistered) return;
+    await new Promise<void>((resolve, reject) => {
+      signal?.throwIfAborted();
+      const onAbort = () => {
+        this.#registeredWaiters.delete(onRegistered);
+        reject(signal!.reason as Error);
+      };
+      const onRegistered = () => {
+        signal?.removeEventListener('abort', onAbort);
+        resolve();
+      };
+      this.#registeredWaiters.add(onRegistered);
+      signal?.addEventListener('abort', onAbort, { once: true });
+    });
   }
 
   /** Tells of the end of a recovery, through restarts of the name node, until it took it or refused it, or the signal aborts. */
@@ -95,7 +109,7 @@ export class NameNodeLink {
     const stop = AbortSignal.any([signal, this.#closed.signal]);
     for (let failures = 0; ; failures++) {
       stop.throwIfAborted();
-      await this.waitUntilRegistered();
+      await this.waitUntilRegistered(stop);
       const session = this.#session!;
       try {
         await this.#call('datanode.commitBlockSynchronization', { ...session.sender, ...recovered }, stop);
@@ -131,7 +145,8 @@ export class NameNodeLink {
         this.#session = await this.#register();
         failures = 0;
         this.#noteAnswer();
-        for (const wake of this.#registeredWaiters.splice(0)) wake();
+        for (const wake of this.#registeredWaiters) wake();
+        this.#registeredWaiters.clear();
         this.outbox.requestReport();
         this.#tellQuarantined();
         await Promise.all([this.#sendHeartbeats(this.#session), this.#sendReports(this.#session)]);

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { decideRecovery } from '../../../source/datanode/recovery-decision.js';
 import type { DatanodeCommand } from '../../../source/protocol/datanode-protocol.js';
-import { OutcomeUnknownError, PermissionDeniedError, StaleGenerationError, UnavailableError } from '../../../source/protocol/errors.js';
+import { OutcomeUnknownError, PermissionDeniedError, StaleGenerationError, UnavailableError, UnregisteredNodeError } from '../../../source/protocol/errors.js';
 import type { RecoverableReplica, ReplicaWriter } from '../../../source/storage/block-store.js';
 import { type BenchNode, DatanodeBench, TestWriter, until } from '../../helpers/datanode-bench.js';
 import { appendAll, content, readVerified } from '../../helpers/replica-content.js';
@@ -197,5 +197,24 @@ test('a recovery is broken off with its node, and a client cannot begin one', as
     const client = { user: 'eve', clientId: 'x', role: 'client', remoteAddress: 'eve:1' } as const;
     const block = { blockId: 1, generationStamp: 9, lengthBytes: 0 };
     t.throws(() => nodes[1]!.dataNode.handlers['replica.initRecovery']({ block, recoveryGeneration: 20, token: '' }, client), { instanceOf: PermissionDeniedError });
+  });
+});
+
+test('a node whose recovery waits for a name node that is gone closes all the same (fault 7)', async (t) => {
+  await withNodes(async (_bench, nodes) => {
+    const [primary] = nodes as [BenchNode, BenchNode, BenchNode];
+    for (const node of nodes) await begin(node, 100);
+    let isGone = false;
+    let registrations = 0;
+    primary.nameNode.onCall = (method) => {
+      if (isGone && method === 'datanode.register') registrations++;
+      if ((method as string) === 'datanode.commitBlockSynchronization') isGone = true;
+      if (isGone) throw method === 'datanode.register' ? new UnavailableError('gone') : new UnregisteredNodeError('who?');
+    };
+    primary.nameNode.commands.push(order(nodes, 12));
+    await until(() => registrations >= 4, () => 'the loss of the name node');
+    const isClosed = primary.dataNode.close().then(() => true);
+    t.true(await Promise.race([isClosed, new Promise<boolean>((resolve) => setTimeout(resolve, 5000, false))]));
+    primary.nameNode.onCall = () => {};
   });
 });
