@@ -99,7 +99,7 @@ export class LocalBlockStore implements BlockStore, WriterHost {
       const store = new LocalBlockStore(options, volumes);
       await Promise.all(volumes.volumes.map((volume) => store.#disposal.scan(volume).catch((error: unknown) => volume.putOut(error))));
       if (volumes.unusable) throw volumes.unusable;
-      await store.#disposal.dropReplaced();
+      await store.#disposal.settle();
       return store;
     } catch (error) {
       await volumes.close();

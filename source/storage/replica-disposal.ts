@@ -23,6 +23,8 @@ export class ReplicaDisposal {
   readonly #clock: Clock;
   /** Files that could not be deleted, by path. Nobody else knows of them. */
   readonly #undeleted = new Map<string, { blockId: number; volume: Volume }>();
+  /** Found by the scans beside one of the same block that is worth more, on another disk. */
+  readonly #outdone: ReplicaBeingWritten[] = [];
   #triedMs = 0;
   #trying: Promise<void> | undefined;
   #isClosed = false;
@@ -47,8 +49,11 @@ export class ReplicaDisposal {
         this.#replicas.addFinalized(block, volume);
       },
       onBeingWritten: (replica) => {
-        this.#replicas.beingWritten.set(replica.blockId, replica);
         volume.usedBytes += replica.usedBytes;
+        const other = this.#replicas.beingWritten.get(replica.blockId);
+        const isOther = other !== undefined && isWorthMore(other, replica);
+        if (other) this.#outdone.push(isOther ? replica : other);
+        if (!isOther) this.#replicas.beingWritten.set(replica.blockId, replica);
       },
       onQuarantined: (block) => {
         const other = this.#replicas.quarantined.get(block.blockId);
@@ -62,11 +67,34 @@ export class ReplicaDisposal {
     await Promise.all(orphans);
   }
 
-  /** After the scans: what was put aside and has been replaced since is of no use, as after the end of that copy. */
-  async dropReplaced(): Promise<void> {
+  /**
+   * After the scans of all disks: of two replicas being written the lesser is put aside, and goes when the block is finalized here; and what
+   * was put aside or being written, and has been replaced by a finalized one since, is of no use.
+   */
+  async settle(): Promise<void> {
+    for (const replica of this.#outdone.splice(0)) await this.#putAside(replica);
+    for (const replica of [...this.#replicas.beingWritten.values()]) {
+      const finalized = this.#replicas.getFinalized(replica.blockId);
+      if (finalized && finalized.generationStamp >= replica.generationStamp) await this.discardOpen(replica);
+    }
     for (const [blockId, { block }] of [...this.#replicas.quarantined]) {
       const finalized = this.#replicas.getFinalized(blockId);
       if (finalized && finalized.generationStamp >= block.generationStamp) await this.dropQuarantined(blockId);
+    }
+  }
+
+  async #putAside(replica: ReplicaBeingWritten): Promise<void> {
+    const { blockId, generationStamp, lengthBytes, volume, dataPath, metaPath } = replica;
+    volume.usedBytes -= replica.usedBytes;
+    this.#logger.warn(`${blockName(replica)} in ${volume.directory} is put aside: another disk has more of it`);
+    try {
+      await quarantineFiles(volume, [dataPath, metaPath]);
+      const other = this.#replicas.quarantined.get(blockId);
+      if (other && other.volume !== volume) await this.#dropFiles(other.volume, other.block);
+      this.#replicas.quarantined.set(blockId, { block: { blockId, generationStamp, lengthBytes }, volume });
+    } catch (error) {
+      this.#logger.error(`${dataPath} cannot be moved to the quarantine`, error);
+      await volume.noteFailure(error);
     }
   }
 
@@ -194,4 +222,10 @@ export class ReplicaDisposal {
       void volume.noteFailure(error);
     }
   }
+}
+
+/** The newer generation; of one generation the longer replica: the other may be a copy that broke off. */
+function isWorthMore(one: ReplicaBeingWritten, other: ReplicaBeingWritten): boolean {
+  if (one.generationStamp !== other.generationStamp) return one.generationStamp > other.generationStamp;
+  return one.lengthBytes > other.lengthBytes;
 }

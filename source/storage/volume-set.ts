@@ -195,14 +195,22 @@ export class VolumeSet {
   }
 }
 
-/** All that say whose they are must say the same; one that never registered goes with any cluster. */
+/** All that say whose they are must say the same, and each be one of its own; one that never registered goes with any cluster. */
 function refuseStrangers(identities: ReadonlyMap<string, VolumeIdentity | undefined>): void {
   let first: { directory: string; identity: VolumeIdentity } | undefined;
   let clusterId: string | null = null;
+  const storages = new Map<string, string>();
   for (const [directory, identity] of identities) {
     if (!identity) continue;
     first ??= { directory, identity };
     clusterId ??= identity.clusterId;
+    const same = storages.get(identity.storageId);
+    if (same !== undefined)
+      throw new StorageDamagedError(
+        `${directory} and ${same} are one storage, ${identity.storageId}: one is a copy of the other, or the same under another name; give one of them`,
+        { path: directory },
+      );
+    storages.set(identity.storageId, directory);
     if (identity.datanodeUuid === first.identity.datanodeUuid && (identity.clusterId === null || identity.clusterId === clusterId)) continue;
     throw new StorageDamagedError(
       `${directory} and ${first.directory} belong to different data nodes or clusters; give the directories of one node`,

@@ -406,3 +406,68 @@ for (const [title, blockId, generationStamp, source] of [
     await again.close();
   });
 }
+
+test('two directories with one storage id, one copied from the other, are refused, and nothing is touched (fault 40)', async (t) => {
+  const bench = new Bench();
+  await (await bench.open({ directories: ['/d1'] })).close();
+  const version = bench.disk.bytes('/d1/VERSION')!;
+  const disk = bench.disk.mount();
+  await disk.makeDirectory('/d2');
+  const file = await disk.open('/d2/VERSION', 'create');
+  await file.write(version, 0);
+  await file.close();
+  const error = await t.throwsAsync(bench.reopen({ directories: ['/d1', '/d2'] }), { instanceOf: StorageDamagedError });
+  t.regex(error!.message, /^\/d2 and \/d1 are one storage, DS-.*: one is a copy of the other/);
+  await (await bench.reopen({ directories: ['/d1'] })).close();
+});
+
+for (const [title, generations, lengths, expected] of [
+  ['of the newer generation', [9, 10], [500, 200], [10, 200]],
+  ['of the newer generation, whichever disk it is on', [10, 9], [200, 500], [10, 200]],
+  ['that has more, of one generation', [9, 9], [200, 500], [9, 500]],
+] as const) {
+  test(`of two replicas being written of one block, on a disk that failed and came back and on another, the one ${title} stays`, async (t) => {
+    const bench = new Bench();
+    const both = ['/d1', '/d2'];
+    await (await bench.open({ directories: both })).close();
+    for (const index of [0, 1]) {
+      const repair = bench.faults.add({ path: both[1 - index]!, code: 'EIO' });
+      const store = await bench.reopen({ directories: both });
+      const writer = await store.create({ blockId: 5, ...request, generationStamp: generations[index]! });
+      await appendAll(writer, content(5, 1000), { chunkBytes, packetBytes: 100, endBytes: lengths[index]! });
+      await writer.close();
+      await store.close();
+      repair();
+    }
+    for (let start = 0; start < 2; start++) {
+      const store = await bench.reopen({ directories: both });
+      t.deepEqual([store.getReplica(5)!.block.generationStamp, store.getReplica(5)!.block.lengthBytes], [...expected]);
+      t.deepEqual((await store.readStorages()).map(({ usedBytes }) => usedBytes).sort((x, y) => x - y), [0, expected[1]]);
+      await store.close();
+    }
+  });
+}
+
+test('a replica being written that a newer finalized one on another disk has outlived goes at the start', async (t) => {
+  const bench = new Bench();
+  const both = ['/d1', '/d2'];
+  await (await bench.open({ directories: both })).close();
+  const repairSecond = bench.faults.add({ path: '/d2', code: 'EIO' });
+  const before = await bench.reopen({ directories: both });
+  const writer = await before.create({ blockId: 5, ...request });
+  await appendAll(writer, content(5, 1000), { chunkBytes, packetBytes: 100, endBytes: 300 });
+  await writer.close();
+  await before.close();
+  repairSecond();
+  const repairFirst = bench.faults.add({ path: '/d1', code: 'EIO' });
+  const between = await bench.reopen({ directories: both });
+  await put(between, 5, { generationStamp: 12 });
+  await between.close();
+  repairFirst();
+  const store = await bench.reopen({ directories: both });
+  t.like(store.getReplica(5), { state: 'finalized', block: { generationStamp: 12 } });
+  t.deepEqual([...store.abandonedReplicas()], []);
+  const next = await store.recover({ blockId: 5, generationStamp: 13, previousGenerationStamp: 12, keepBytes: 300, isDurable: true });
+  await next.close();
+  await store.close();
+});
