@@ -117,7 +117,9 @@ export class FileBlocks {
     const page = await this.#fetch(block.offsetBytes, 1);
     const found = page.blocks[0];
     if (found?.block.blockId !== block.block.blockId) throw this.#replaced();
-    return found;
+    // Of one that is being written the name node knows but a part of what its readers saw.
+    const { lengthBytes } = block.block;
+    return found.isUnderConstruction && found.block.lengthBytes < lengthBytes ? { ...found, block: { ...found.block, lengthBytes } } : found;
   }
 
   async #fetch(offsetBytes: number, lengthBytes: number): Promise<{ file: FileStatus; blocks: LocatedBlock[]; hasMore: boolean }> {
