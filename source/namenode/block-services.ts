@@ -102,6 +102,7 @@ export function createBlockServices(options: BlockServicesOptions): BlockService
   const datanodes = new DatanodeManager({
     store: options.store,
     clock,
+    random,
     events,
     clusterId: options.clusterId,
     configuredAddresses: options.dataNodes,

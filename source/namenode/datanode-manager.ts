@@ -1,6 +1,7 @@
 import { formatAddress } from '../base/address.js';
 import { assert } from '../base/assert.js';
 import type { Clock } from '../base/clock.js';
+import type { Random } from '../base/random.js';
 import { counted } from '../base/text.js';
 import type { DatanodeReport } from '../protocol/cluster-events.js';
 import type { DatanodeProtocol, FailedVolume } from '../protocol/datanode-protocol.js';
@@ -16,6 +17,7 @@ import { defaultRack, type RackMapping } from './rack-mapping.js';
 export interface DatanodeManagerOptions {
   store: KeyValueStore;
   clock: Clock;
+  random: Random;
   events: EventSink;
   clusterId: string;
   /** host:port each, in the order of config.json. */
@@ -76,7 +78,7 @@ export class DatanodeManager {
   constructor(options: DatanodeManagerOptions) {
     this.#options = options;
     this.#clock = options.clock;
-    this.#registry = new DatanodeRegistry(options.store, options.configuredAddresses);
+    this.#registry = new DatanodeRegistry(options.store, options.random, options.configuredAddresses);
     this.#maxGapMs = options.staleNodeTimeoutMs / 2;
     this.#lastLookMs = options.clock.monotonicMs();
   }

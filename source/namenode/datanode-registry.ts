@@ -1,3 +1,5 @@
+import type { Random } from '../base/random.js';
+import { NoSpaceError } from '../protocol/errors.js';
 import { encodeText, prefixRange } from '../storage/key-encoding.js';
 import type { KeyValueReader, KeyValueStore, KeyValueTransaction } from '../storage/key-value-store.js';
 
@@ -26,13 +28,19 @@ export interface Binding {
   readonly replacedUuid: string | undefined;
 }
 
+/** Epochs that could not be stored are above all that ever are. */
+const firstUnstoredEpoch = 2 ** 48;
+
 export class DatanodeRegistry {
   readonly #store: KeyValueStore;
+  readonly #random: Random;
   readonly #configured: readonly string[];
+  #lastUnstoredEpoch: number | undefined;
 
   /** `configuredAddresses`: config.json's data nodes, host:port, in order: the first is dn1. */
-  constructor(store: KeyValueStore, configuredAddresses: readonly string[]) {
+  constructor(store: KeyValueStore, random: Random, configuredAddresses: readonly string[]) {
     this.#store = store;
+    this.#random = random;
     this.#configured = configuredAddresses.map(canonicalAddress);
   }
 
@@ -43,8 +51,21 @@ export class DatanodeRegistry {
   /**
    * A new epoch for a node at its address. One that is new gets its number: that of its place in the configuration, unless it is taken;
    * else the next behind all configured and all given ones. An address has one node: a new one there takes the name of the old one.
+   * Where the disk has no room even for an epoch, a node that is where it was is taken back all the same: reads are to go on.
    */
-  bind(uuid: string, address: string): Promise<Binding> {
+  async bind(uuid: string, address: string): Promise<Binding> {
+    try {
+      return await this.#bindDurably(uuid, address);
+    } catch (error) {
+      const record = this.records().find((each) => each.uuid === uuid && each.address === address);
+      if (!(error instanceof NoSpaceError) || !record) throw error;
+      // From somewhere else in each life of the name node: what was said in the life before is not taken for this one's.
+      this.#lastUnstoredEpoch = (this.#lastUnstoredEpoch ?? firstUnstoredEpoch + this.#random.integer(2 ** 47)) + 1;
+      return { record, epoch: this.#lastUnstoredEpoch, isNew: false, replacedUuid: undefined };
+    }
+  }
+
+  #bindDurably(uuid: string, address: string): Promise<Binding> {
     return this.#store.transact((transaction) => {
       const epoch = lastEpoch(transaction) + 1;
       put(transaction, prefix, { epoch });

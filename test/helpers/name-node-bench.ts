@@ -75,6 +75,11 @@ export class NameNodeBench {
     }
   }
 
+  /** Of data node `index`'s last registration. */
+  epochOf(index: number): number {
+    return this.#epochs.get(index)!;
+  }
+
   async join(index: number): Promise<void> {
     const handlers = this.nameNode.datanodeHandlers;
     const { datanodeUuid, context, storages } = datanodeOf(index);

@@ -90,6 +90,29 @@ test('a name node that starts on a disk that is nearly full takes its data nodes
   await store.close();
 });
 
+test('a name node that starts on a full disk takes back the data nodes it knows, and serves reads; a new one has to wait for space (fault 19)', async (t) => {
+  const { bench, space, start } = await benchOnDisk(t);
+  const first = await start();
+  await bench.put('/a/f');
+  const before = bench.epochOf(0);
+  await bench.nameNode.close();
+  await first.close();
+  space.freeBytes = 0;
+  const store = await start();
+  t.is((await bench.root('fs.getBlockLocations', { path: '/a/f', offsetBytes: 0, lengthBytes: 9 })).blocks[0]!.locations.length, 2);
+  t.not(bench.epochOf(0), before);
+  t.not(bench.epochOf(0), bench.epochOf(1));
+  bench.held.push([]);
+  await t.throwsAsync(bench.join(2), { instanceOf: NoSpaceError });
+  space.freeBytes = 1000;
+  await bench.join(2);
+  await bench.join(0);
+  t.is(bench.epochOf(0), before + 3, 'once there is space epochs are stored again, and go on where they were');
+  t.true(await bench.root('fs.mkdirs', { path: '/b', ...mkdir }));
+  await bench.nameNode.close();
+  await store.close();
+});
+
 test('a call that was refused for want of space takes effect when it is tried again, once (fault 19)', async (t) => {
   const { bench, space, start } = await benchOnDisk(t);
   const store = await start();
