@@ -156,13 +156,23 @@ export class Actor {
       stats.count(`acknowledged ${what.split(' ')[0]}`);
     } catch (error) {
       cluster.simulator.note('failed', this.name, what, String(error));
-      if (error instanceof DfsError && refusals.has(error.name)) return void stats.count('refused calls');
-      this.#requireUnknown(error, what);
+      const isRefused = error instanceof DfsError && refusals.has(error.name);
+      if (isRefused) stats.count('refused calls');
+      if (isRefused && !this.#mayComeAgain()) return;
+      if (!isRefused) this.#requireUnknown(error, what);
       stats.count('unknown outcomes');
       await this.#settle(what, [new Map(this.tree), after]);
     } finally {
       this.#end();
     }
+  }
+
+  /**
+   * A refusal for want of space, or before the end of safe mode, cannot be written down: a second copy of the call that the network made may
+   * still take effect, later.
+   */
+  #mayComeAgain(): boolean {
+    return this.#stage.cluster.config.faultKinds.has('messages');
   }
 
   #mkdir(path: string): Promise<void> {
@@ -308,7 +318,7 @@ export class Actor {
       if (!(error instanceof ClientDiedError)) this.#requireWorldly(error);
       stats.count('writes that failed');
       // What a refusal to open left is what was there.
-      if (!progress.isOpen && error instanceof DfsError && refusals.has(error.name)) return;
+      if (!progress.isOpen && error instanceof DfsError && refusals.has(error.name) && !this.#mayComeAgain()) return;
       const leastBytes = Math.max(oldBytes, progress.syncedBytes);
       const recovered: ModelFile = { ...file, leastBytes };
       const possible = [...worlds, after];
