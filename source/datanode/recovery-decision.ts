@@ -17,7 +17,8 @@ export type RecoveryDecision =
 /**
  * What the replicas of a block become (BlockRecoveryWorker.RecoveryTaskContiguous.syncBlock). A replica that is finalized has what its writer
  * ended with. Else what every node acknowledged, and so what was flushed, is on each replica whose node went on running since: the shortest
- * of them has it. Only where there is none of those do replicas speak that a restart may have cut. Longer ones are cut to the same length.
+ * of them has it. Only where there is none of those do replicas speak that a restart, or rot, may have cut: what was synced is on two of them,
+ * whatever became of a third. Longer ones are cut to the same length.
  *
  * `promisedBytes`: less than that is no outcome. `unanswered`: nodes that were asked in vain; they are left out, but nobody takes their
  * silence for a no.
@@ -48,6 +49,7 @@ function commonLength(replicas: readonly RecoverableReplica[]): number {
     return Math.min(...finalized.filter((replica) => replica.generationStamp === newest).map((replica) => replica.lengthBytes));
   }
   const running = replicas.filter((replica) => replica.state === 'being-written');
-  const speaking = running.length > 0 ? running : replicas;
-  return speaking.length === 0 ? 0 : Math.min(...speaking.map((replica) => replica.lengthBytes));
+  if (running.length > 0) return Math.min(...running.map((replica) => replica.lengthBytes));
+  const longestFirst = replicas.map((replica) => replica.lengthBytes).sort((a, b) => b - a);
+  return longestFirst[Math.min(1, longestFirst.length - 1)] ?? 0;
 }

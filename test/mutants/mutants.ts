@@ -191,7 +191,7 @@ export const mutants: readonly Mutant[] = [
     name: 'a recovery keeps what not all had',
     of: 'fault 4: the longest common prefix',
     file: 'source/datanode/recovery-decision.ts',
-    changes: [{ from: 'return speaking.length === 0 ? 0 : Math.min(', to: 'return speaking.length === 0 ? 0 : Math.max(' }],
+    changes: [{ from: 'return Math.min(...running.map', to: 'return Math.max(...running.map' }],
     caughtBy: ['unit/datanode/block-recovery.test.js'],
   },
   {

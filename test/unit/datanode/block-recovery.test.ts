@@ -36,6 +36,11 @@ test('a replica that a restart or rot may have cut says nothing as long as anoth
   t.deepEqual(decide({ a: [rwr!, 60], b: [rwr!, 90] }), [60, 'a b']);
 });
 
+test('where all nodes were restarted, rot in one replica costs nothing of what two others have (faults 4, 12)', (t) => {
+  t.deepEqual(decide({ a: [rwr!, 90], b: [rwr!, 10], c: [rwr!, 80] }), [80, 'a c']);
+  t.deepEqual(decide({ a: [rwr!, 90] }), [90, 'a']);
+});
+
 test('a finalized replica is what its writer ended with', (t) => {
   t.deepEqual(decide({ a: [fin!, 80], b: [rbw!, 50], c: [rbw!, 90] }), [80, 'a c']);
   t.deepEqual(decide({ a: [fin!, 80], b: [fin!, 80], c: [rwr!, 80] }), [80, 'a b c']);
