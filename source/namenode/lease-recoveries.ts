@@ -60,6 +60,15 @@ export class LeaseRecoveries {
     return this.#files.get(inodeId)?.attemptCount ?? 0;
   }
 
+  /**
+   * A new try is planned: what the last one still brings does not count from here on. Not only from `begin` on: both may be in one group
+   * of transactions, and the last one would close the file with replicas that get the generation of the new one then.
+   */
+  endAttempt(inodeId: number): void {
+    const recovery = this.#files.get(inodeId);
+    if (recovery) recovery.attempt = undefined;
+  }
+
   /** The generation of a new try is on disk: from here on no earlier one counts. */
   begin(inodeId: number, attempt: RecoveryAttempt, nowMs: number): void {
     const recovery = this.#files.get(inodeId);

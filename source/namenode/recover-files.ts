@@ -51,6 +51,7 @@ async function recoverFile({ namespace, blocks, recoveries, clock, logger }: Fil
       recoveries.postpone(inodeId, clock.monotonicMs());
       return undefined;
     }
+    recoveries.endAttempt(inodeId);
     const { blockId, generationStamp } = last!;
     const recoveryGeneration = view.readCounters().lastGenerationStamp + 1;
     const block = { blockId, generationStamp, lengthBytes: promisedBytes(last!, recoveries.attemptCount(inodeId)) };

@@ -188,6 +188,13 @@ export const mutants: readonly Mutant[] = [
     caughtBy: ['unit/namenode/lease-recovery.test.js'],
   },
   {
+    name: 'two recoveries of one block may both win',
+    of: 'fault 46',
+    file: 'source/namenode/recover-files.ts',
+    changes: [{ from: '    recoveries.endAttempt(inodeId);\n', to: '' }],
+    caughtBy: ['unit/namenode/lease-recovery.test.js'],
+  },
+  {
     name: 'a recovery keeps what not all had',
     of: 'fault 4: the longest common prefix',
     file: 'source/datanode/recovery-decision.ts',

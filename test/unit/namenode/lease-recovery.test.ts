@@ -278,3 +278,20 @@ test('with many files to recover each gets its turn, and all are closed', async 
   const { entries } = await harness.root('fs.getListing', { path: '/', limit: 1000 });
   t.is(entries.filter(([, , kind]) => kind === 0).length, 450);
 });
+
+test('a recovery that ends in the very moment in which the next one begins does not count: there are never two winners (fault 46)', async (t) => {
+  const harness = await NamespaceHarness.open();
+  const { second } = await abandoned(harness);
+  await silence(harness);
+  const [early] = harness.blocks.orders;
+  harness.clock.advance(recoveryTimeoutMs + 1);
+  // Both are in one group of transactions: the generation of the next try first.
+  const [begun, ended] = await Promise.allSettled([harness.recover(), harness.finishRecovery(early!, 350)]);
+  t.is(begun.status, 'fulfilled');
+  const [late] = begun.status === 'fulfilled' ? begun.value : [];
+  t.true(late!.recoveryGeneration > early!.recoveryGeneration);
+  t.true(ended.status === 'rejected' && ended.reason instanceof StaleGenerationError, 'its replicas get the newer generation now');
+  t.true((await harness.root('fs.getFileInfo', { path: '/f' }))!.isUnderConstruction);
+  await harness.finishRecovery(late!, 350);
+  t.like(harness.blocks.known.get(second.block.blockId), { state: 'complete', generationStamp: late!.recoveryGeneration });
+});
