@@ -1,7 +1,7 @@
 import { type Clock, sleep } from '../base/clock.js';
 import type { Random } from '../base/random.js';
 import type { ClientProtocol } from '../protocol/client-protocol.js';
-import { OutcomeUnknownError, OverloadedError, RecoveryInProgressError, UnavailableError } from '../protocol/errors.js';
+import { NoSpaceError, OutcomeUnknownError, OverloadedError, RecoveryInProgressError, SafeModeError, UnavailableError } from '../protocol/errors.js';
 import type { ParamsOf, ResultOf, RpcCaller } from '../protocol/method.js';
 import { cancelledError, throwIfCancelled } from './cancellation.js';
 
@@ -96,7 +96,7 @@ export class RetryingCaller {
         if (isUnavailable && (!this.#hasContact || this.#isClosed)) throw error;
         this.#hasContact = true;
         if (error instanceof OutcomeUnknownError) unknown = error;
-        else if (!isUnavailable && !(error instanceof OverloadedError || error instanceof RecoveryInProgressError)) throw error;
+        else if (!isUnavailable && !(error instanceof OverloadedError || error instanceof RecoveryInProgressError)) throw unknown !== undefined && isUnrecorded(error) ? unknownBecause(unknown, error) : error;
         const delayMs = backoffMs(attempt, this.#random);
         const nowMs = this.#clock.monotonicMs();
         // The name node may hold its answer back: a try that ends before it would only turn a reason into an unknown outcome.
@@ -127,4 +127,14 @@ export class RetryingCaller {
     this.#isClosed = true;
     this.#caller.close();
   }
+}
+
+/** A refusal that the name node could not write down: it says nothing about an earlier try, which may be under way still. */
+function isUnrecorded(error: unknown): error is Error {
+  return error instanceof NoSpaceError || error instanceof SafeModeError;
+}
+
+function unknownBecause(unknown: unknown, refusal: Error): Error {
+  const earlier = unknown instanceof Error ? unknown.message : String(unknown);
+  return new OutcomeUnknownError(`${earlier}; asked again, the name node refused: ${refusal.message}`, { cause: refusal });
 }

@@ -4,7 +4,7 @@ import { seededRandom } from '../../../source/base/random.js';
 import { backoffMs, RetryingCaller } from '../../../source/client/retrying-caller.js';
 import type { ClientProtocol } from '../../../source/protocol/client-protocol.js';
 import { clientProtocol } from '../../../source/protocol/client-protocol.js';
-import { CancelledError, FileNotFoundError, OutcomeUnknownError, OverloadedError, RecoveryInProgressError, UnavailableError } from '../../../source/protocol/errors.js';
+import { CancelledError, FileNotFoundError, NoSpaceError, OutcomeUnknownError, OverloadedError, RecoveryInProgressError, SafeModeError, UnavailableError } from '../../../source/protocol/errors.js';
 import type { RpcCaller } from '../../../source/protocol/method.js';
 
 type Try = { method: string; params: { callId?: number }; timeoutMs: number | undefined };
@@ -47,6 +47,16 @@ test('every method whose parameters hold a call id is sent with one, and no othe
   t.deepEqual(ids, [...ids].sort((a, b) => a - b));
   t.is(new Set(ids).size, ids.length);
 });
+
+for (const refusal of [new NoSpaceError('the disk is full'), new SafeModeError('safe mode')]) {
+  test(`a ${refusal.name} says nothing about an earlier try that got no answer: the outcome is unknown (faults 19, 32)`, async (t) => {
+    const { caller, settle } = scripted([null, new OutcomeUnknownError('reset'), refusal, refusal]);
+    await caller.call('fs.getStatus', {});
+    const error = await t.throwsAsync(settle(caller.call('fs.delete', remove)), { instanceOf: OutcomeUnknownError });
+    t.true(error!.message.includes(refusal.message), 'the reason is told');
+    await t.throwsAsync(settle(caller.call('fs.delete', remove)), { is: refusal }, 'a call that was tried once is refused and nothing else');
+  });
+}
 
 test('nothing answers the very first call: it fails at once', async (t) => {
   const { caller, tries } = scripted([new UnavailableError('refused')]);
