@@ -168,6 +168,9 @@ export interface FileWriter {
    * dropped, where fewer copies than wanted are durable so far.
    */
   close(options?: { renameTo?: { path: string; overwrite: boolean }; modificationTimeMs?: number; accessTimeMs?: number }): Promise<{ status: FileStatus; degraded: { blockIndex: number; durableReplicas: number }[] }>;
-  /** Deletes what was written. A file opened for append is closed instead, with what was flushed, or more. Never rejects. */
+  /**
+   * Deletes what was written. A file that was opened for append, or flushed or synced and is not temporary, is closed instead, with what was
+   * flushed, or more: that was promised. Never rejects.
+   */
   abort(): Promise<void>;
 }

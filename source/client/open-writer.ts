@@ -52,7 +52,7 @@ export function openWriter(environment: WriterEnvironment, path: string, options
       },
       { signal },
     );
-    return { status: file, firstBlock: block, append: undefined };
+    return { status: file, firstBlock: block, append: undefined, isTemporary: options.temporary ?? false };
   });
 }
 
@@ -61,9 +61,9 @@ export function openAppender(environment: WriterEnvironment, path: string, optio
   const { nameNode, abandoned } = environment;
   return begin(environment, path, options, async (signal) => {
     const { file, last } = await whenReplicated(environment, path, options.signal, () => nameNode.call('fs.append', { path }, { signal }));
-    if (last) return { status: file, firstBlock: last, append: { blockIndex: last.blockIndex, offsetBytes: last.offsetBytes + last.block.lengthBytes } };
+    if (last) return { status: file, firstBlock: last, isTemporary: false, append: { blockIndex: last.blockIndex, offsetBytes: last.offsetBytes + last.block.lengthBytes } };
     try {
-      return { status: file, firstBlock: null, append: await readEnd(nameNode, path, file) };
+      return { status: file, firstBlock: null, isTemporary: false, append: await readEnd(nameNode, path, file) };
     } catch (error) {
       await abandoned.recover(path, file.inodeId);
       throw error;
@@ -97,7 +97,7 @@ async function whenReplicated<T>({ clock, random, retryTimeoutMs }: WriterEnviro
   }
 }
 
-type Opened = Pick<OutputStreamOptions, 'status' | 'firstBlock' | 'append'>;
+type Opened = Pick<OutputStreamOptions, 'status' | 'firstBlock' | 'append' | 'isTemporary'>;
 
 async function begin(environment: WriterEnvironment, path: string, options: AppendOptions, open: (signal: AbortSignal | undefined) => Promise<Opened>): Promise<FileWriter> {
   const { nameNode, clock, random, leases, writers, abandoned } = environment;

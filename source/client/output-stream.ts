@@ -19,6 +19,8 @@ export interface OutputStreamOptions {
   firstBlock: LocatedBlock | null;
   /** Opened for append: where the first byte goes. */
   append?: { blockIndex: number; offsetBytes: number } | undefined;
+  /** Of no use to anybody unless it is closed: given up, it is deleted, flushed or not. */
+  isTemporary: boolean;
   file: FileContext;
   abandoned: AbandonedFiles;
   /** Aborts `file.signal`. */
@@ -351,8 +353,11 @@ export class OutputStream implements FileWriter {
     if (this.#current && !this.#isLent) this.#releaseBuffer(this.#current);
     else if (this.#current) this.#loseBuffer(this.#current);
     this.#current = undefined;
-    if (this.#options.append) await this.#options.abandoned.recover(path, inodeId);
-    else await this.#options.abandoned.delete(path, inodeId);
+    const { append, isTemporary, abandoned } = this.#options;
+    // What was flushed or synced has been promised.
+    const isKept = append !== undefined || (!isTemporary && this.#flushed.takenBytes > 0);
+    if (isKept) await abandoned.recover(path, inodeId);
+    else await abandoned.delete(path, inodeId);
     this.#end();
   }
 

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { seededRandom } from '../../../source/base/random.js';
-import type { DfsClient, WriteProgress } from '../../../source/client/client-api.js';
+import type { DfsClient, FileWriter, WriteProgress } from '../../../source/client/client-api.js';
 import { AlreadyBeingCreatedError, FileNotFoundError } from '../../../source/protocol/errors.js';
 import { patternBytes, readFile, writeFile } from '../../helpers/fake-cluster.js';
 import { MiniCluster, waitUntil } from '../../helpers/mini-cluster.js';
@@ -193,4 +193,44 @@ test('a pipeline breaks while a file is read: what was seen stays', async (t) =>
   }
   await writer.close();
   t.true((await readFile(other, '/f')).equals(bytes));
+});
+
+for (const [title, end] of [
+  ['its writer is given up', async ({ writer }) => writer.abort()],
+  ['its client is closed', async ({ client }) => client.close()],
+  [
+    'no data node is left to go on with',
+    async ({ cluster, writer }) => {
+      for (const node of cluster.nodes) await node.kill();
+      await writer.write(patternBytes(100_000)).catch(() => {});
+      await writer.close().catch(() => {});
+      await writer.abort();
+      for (const node of cluster.nodes) await node.start();
+    },
+  ],
+] as [string, (parts: { cluster: MiniCluster; client: DfsClient; writer: FileWriter }) => Promise<void>][]) {
+  for (const flush of ['hflush', 'hsync'] as const) {
+    test(`what a new file has behind its last ${flush} stays when ${title}: the file is closed, not deleted`, async (t) => {
+      const cluster = await MiniCluster.start(t, { blockSizeBytes });
+      const [client, other] = [cluster.client(), cluster.client()];
+      const bytes = patternBytes(500_000);
+      const writer = await client.openWriter('/f');
+      await writer.write(bytes);
+      await writer[flush]();
+      await end({ cluster, client, writer });
+      await waitUntil(async () => (await other.find('/f'))?.isUnderConstruction === false);
+      const found = await readFile(other, '/f');
+      t.true(found.subarray(0, bytes.length).equals(bytes));
+    });
+  }
+}
+
+test('a temporary file goes when its writer is given up, flushed or not', async (t) => {
+  const cluster = await MiniCluster.start(t, { blockSizeBytes });
+  const client = cluster.client();
+  const writer = await client.openWriter('/f._COPYING_', { temporary: true });
+  await writer.write(patternBytes(1000));
+  await writer.hflush();
+  await writer.abort();
+  t.is(await client.find('/f._COPYING_'), null);
 });
