@@ -19,10 +19,10 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a small state file is written in place',
     of: 'HDFS-1220, 1221, 6820',
-    file: 'source/storage/volume-identity.ts',
+    file: 'source/storage/small-file.ts',
     changes: [
-      { from: 'const temporary = join(directory, temporaryName);', to: 'const temporary = join(directory, identityFileName);' },
-      { from: '  await disk.rename({ source: temporary, target: join(directory, identityFileName) });\n', to: '' },
+      { from: 'const temporary = join(directory, `${name}.tmp`);', to: 'const temporary = join(directory, name);' },
+      { from: '  await disk.rename({ source: temporary, target: join(directory, name) });\n', to: '' },
     ],
     caughtBy: ['unit/storage/*.test.js'],
   },
@@ -51,14 +51,14 @@ export const mutants: readonly Mutant[] = [
     name: 'the data of a replica is not synced',
     of: 'acknowledged blocks lost in a power cut',
     file: 'source/storage/local-replica-writer.ts',
-    changes: [{ from: 'if (this.isDurable) await this.#data.dataSync();', to: '' }],
+    changes: [{ from: 'const synced = this.isDurable ? [this.replica.synced(this.#data.dataSync())] : [];', to: 'const synced: Promise<void>[] = [];' }],
     caughtBy: ['unit/storage/block-store-crash.test.js', 'contract/block-store-simulated-disk.test.js'],
   },
   {
     name: 'the checksums of a replica are not synced',
     of: 'acknowledged blocks lost in a power cut',
     file: 'source/storage/local-replica-writer.ts',
-    changes: [{ from: 'if (this.isDurable) await this.#meta.dataSync();', to: '' }],
+    changes: [{ from: "if (written.status === 'fulfilled' && this.isDurable) synced.push(this.replica.synced(this.#meta.dataSync()));", to: '' }],
     caughtBy: ['unit/storage/block-store-crash.test.js', 'contract/block-store-simulated-disk.test.js'],
   },
   {
@@ -142,7 +142,7 @@ export const mutants: readonly Mutant[] = [
     name: 'a hop of the pipeline believes whatever comes',
     of: 'fault 35',
     file: 'source/datanode/block-receiver.ts',
-    changes: [{ from: '    if (bad >= 0) {', to: '    if (bad > 1e9) {' }],
+    changes: [{ from: '    if (bad >= 0) return this.#damaged', to: '    if (bad > 1e9) return this.#damaged' }],
     caughtBy: ['unit/datanode/block-receiver.test.js'],
   },
   {
@@ -156,7 +156,7 @@ export const mutants: readonly Mutant[] = [
     name: 'the directory of a finalized replica is not synced',
     of: 'a rename without the sync of its directory is undone by a power cut',
     file: 'source/storage/local-block-store.ts',
-    changes: [{ from: "await this.#disk.rename({ source: replica.dataPath, target: target.data });\n      if (writer.isDurable) await volume.syncDirectory(volume.finalizedDirectory(blockId));", to: 'await this.#disk.rename({ source: replica.dataPath, target: target.data });' }],
+    changes: [{ from: '        if (writer.isDurable) await replica.synced(volume.syncDirectory(volume.finalizedDirectory(blockId)));\n      } catch', to: '      } catch' }],
     caughtBy: ['unit/storage/block-store-crash.test.js', 'contract/block-store-simulated-disk.test.js'],
   },
   {
