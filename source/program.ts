@@ -88,7 +88,8 @@ export async function createProgram(values: Arguments, exit?: () => void, onWait
 
 /** `--exec CMD`...: each in turn, until one fails; resolves to the exit code of the last one that ran. */
 export async function runOneShot(values: Arguments, lines: readonly string[]): Promise<number> {
-  return runLines(values, lines, process.stdin);
+  // Looked at only by what reads it: a pipe that is shared with others becomes non-blocking for them, too.
+  return runLines(values, lines, { [Symbol.asyncIterator]: () => process.stdin[Symbol.asyncIterator]() });
 }
 
 /** stdin as a script: a command a line, until one fails; the error names the line. */

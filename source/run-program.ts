@@ -13,6 +13,7 @@ export function runProgram(program: string, parameters: readonly string[], limit
       if (!error) resolve(output);
       else if (error.killed && error.signal === 'SIGKILL') reject(new Error(`it was not done after ${limitMs} ms`, { cause: error }));
       else if (typeof error.code === 'number') reject(new Error(`it ended with ${error.code}`, { cause: error }));
+      else if (error.code === 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER') reject(new Error(`it printed more than ${maxOutputBytes} bytes`, { cause: error }));
       else reject(new Error(`it cannot be run: ${error.code ?? error.message}`, { cause: error }));
     });
   });

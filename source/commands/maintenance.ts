@@ -20,7 +20,7 @@ export const command: Command = {
   examples: ['maintenance dn2 2h', 'recommission dn2'],
   async run({ flags, operands: [node = '', typed] }, context) {
     const durationMs = typed === undefined ? undefined : parseDuration(typed);
-    if (typed !== undefined && durationMs === undefined) throw new UsageError(`DURATION is ${JSON.stringify(typed)}: a number with s, m, h or d expected, such as 30m or 2h`);
+    if (typed !== undefined && durationMs === undefined) throw new UsageError(`DURATION is ${JSON.stringify(typed)}: a number with s, m, h or d expected, such as 30m or 2h, 10 years at most`);
     return sendAway({ operation: 'maintenance', node, state: 'in-maintenance', durationMs, isWaiting: !flags.has('no-wait') }, context);
   },
 };

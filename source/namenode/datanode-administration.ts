@@ -181,7 +181,7 @@ export class DatanodeAdministration {
     // What a dead node had is not known where the name node has started after its death: then nothing at all may be amiss.
     else if (!node.isAlive && redundancy.queue.underReplicatedCount + redundancy.queue.missingCount > 0) node.adminNote = 'it is dead, and blocks are under-replicated: they are repaired first';
     else if (pass.pendingBlocks > 0) {
-      const scarcity = pass.mostNeeded > inServiceCount ? `; ${pass.mostNeeded} replicas are wanted, and only ${counted(inServiceCount, 'data node')} ${inServiceCount === 1 ? 'is' : 'are'} live and in service: add a data node, or want fewer (setrep)` : '';
+      const scarcity = pass.mostNeeded > inServiceCount ? `; ${counted(pass.mostNeeded, 'replica')} ${pass.mostNeeded === 1 ? 'is' : 'are'} wanted, and only ${counted(inServiceCount, 'data node')} ${inServiceCount === 1 ? 'is' : 'are'} live and in service: add a data node, or want fewer (setrep)` : '';
       node.adminNote = `${counted(pass.pendingBlocks, 'block')} to be copied${scarcity}`;
     } else if (node.writing.count > 0) node.adminNote = `${counted(node.writing.count, 'block')} being written there: their files are to be closed, or go on elsewhere`;
     else if (unplacedCount > 0) node.adminNote = `${counted(unplacedCount, 'block')} being written since before the name node's start, nobody knows where: their files are to be closed`;

@@ -8,7 +8,7 @@ export function storageError(error: unknown, what: string, blockId?: number): Df
   switch (diskErrorCode(error)) {
     case 'ENOSPC':
     case 'EDQUOT':
-      return new NoSpaceError(`${what}: no space left on the disk; free some, or add a data node`, details);
+      return new NoSpaceError(`${what}: no space left on the disk; free some${blockId === undefined ? '' : ', or add a data node'}`, details);
     case 'EMFILE':
     case 'ENFILE':
       return new OverloadedError(`${what}: too many open files; raise the limit (ulimit -n), or try again later`, details);

@@ -65,6 +65,13 @@ test('what a full disk did not take of the output is an error, in one line', (t)
   t.regex(stderr, /^dfsh: standard output: ENOSPC[^\n]*\n$/);
 });
 
+test('standard input is left alone by commands that do not read it: a pipe that scripts share with it stays as it is', (t) => {
+  const touched = 'data:text/javascript,' + encodeURIComponent("Object.defineProperty(process, 'stdin', { get() { process._rawDebug('touched'); return undefined; } });");
+  const { status, stderr } = spawnSync(process.execPath, ['--import', touched, program, '--exec', 'help ls'], { encoding: 'utf8', input: 'x' });
+  t.is(status, 0);
+  t.is(stderr, '');
+});
+
 test('a word that is no subcommand is refused, also one that every object has (fault 58)', (t) => {
   for (const word of ['frobnicate', 'constructor', '__proto__']) {
     const { status, stderr } = spawnSync(process.execPath, [program, word], { encoding: 'utf8' });

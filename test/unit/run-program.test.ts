@@ -17,5 +17,6 @@ test('a program gets its arguments as they are, with no shell between (fault 65)
   t.is(await runProgram(echo, ['$(touch x)', '`id`', 'a b', '; rm -rf /']), '$(touch x)|`id`|a b|; rm -rf /\n');
   await t.throwsAsync(runProgram(program('fails', 'process.exit(3)'), []), { message: 'it ended with 3' });
   await t.throwsAsync(runProgram(program('hangs', 'setInterval(() => {}, 1000)'), [], 300), { message: 'it was not done after 300 ms' });
+  await t.throwsAsync(runProgram(program('floods', 'setInterval(() => console.log("/a".repeat(100_000)), 0)'), []), { message: 'it printed more than 1048576 bytes' });
   await t.throwsAsync(runProgram(join(folder, 'nowhere'), []), { message: 'it cannot be run: ENOENT' });
 });
