@@ -1,5 +1,6 @@
 import { counted } from '../base/text.js';
-import { InvalidArgumentError, IsADirectoryError } from '../protocol/errors.js';
+import { blockName } from '../protocol/block.js';
+import { InvalidArgumentError, IsADirectoryError, NotReplicatedYetError } from '../protocol/errors.js';
 import { missingRecord } from './damaged-records.js';
 import { findBlockIndex } from './find-block.js';
 import { blockKey } from './keys.js';
@@ -37,6 +38,10 @@ export function planTruncate(scope: PlanScope, params: { path: string; newLength
   const kept = cutLengthBytes === undefined ? blockIndex : blockIndex + 1;
   if (blockCount - kept > maxBlocksPerEdit) {
     throw new InvalidArgumentError(`${path} has ${counted(blockCount - kept, 'block')} behind that length; truncate it by at most ${maxBlocksPerEdit} blocks at a time`, { path });
+  }
+  // The recovery would wait for one, and meanwhile nobody could read or change the file.
+  if (cutLengthBytes !== undefined && blocks.locate(block.blockId, { readerAddress: requester.address }).length === 0) {
+    throw new NotReplicatedYetError(`truncate: block=${blockName(block)} of src=${path} has no good replica that could be cut; fsck tells where it was`, { path, blockId: block.blockId });
   }
   return {
     op: { kind: 'truncate', inodeId: inode.id, blockCount: kept, cutLengthBytes, modificationTimeMs: timeMs },

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { AlreadyBeingCreatedError, FileNotFoundError, InvalidArgumentError, IsADirectoryError, PermissionDeniedError, RecoveryInProgressError } from '../../../source/protocol/errors.js';
+import { AlreadyBeingCreatedError, FileNotFoundError, InvalidArgumentError, IsADirectoryError, NotReplicatedYetError, PermissionDeniedError, RecoveryInProgressError } from '../../../source/protocol/errors.js';
 import { NamespaceHarness, recoveryTimeoutMs, written } from '../../helpers/namespace-harness.js';
 
 async function lengths(harness: NamespaceHarness, path: string): Promise<number[]> {
@@ -76,6 +76,19 @@ test('truncate is refused in HDFS\'s words, and changes nothing then', async (t)
   await t.throwsAsync(harness.as('bob')('fs.truncate', { path: '/f', newLengthBytes: 1 }), { instanceOf: PermissionDeniedError });
   t.true(await root('fs.truncate', { path: '/f', newLengthBytes: 10 }));
   t.deepEqual(harness.dump(), before);
+});
+
+test('inside a block that no data node has the file is not cut, and stays as it was: it would wait for ever', async (t) => {
+  const harness = await NamespaceHarness.open();
+  await harness.file('/f', [1000, 400]);
+  const [first, last] = [...harness.blocks.known.values()];
+  first!.replicas = [];
+  const before = harness.dump();
+  await t.throwsAsync(harness.root('fs.truncate', { path: '/f', newLengthBytes: 10 }), { instanceOf: NotReplicatedYetError, message: /^truncate: block=blk_\d+_\d+ of src=\/f has no good replica that could be cut/ });
+  t.deepEqual(harness.dump(), before);
+  t.true(last!.replicas.length > 0);
+  t.false(await harness.root('fs.truncate', { path: '/f', newLengthBytes: 1200 }));
+  t.like(await harness.root('fs.getFileInfo', { path: '/f' }), { lengthBytes: 1200, isUnderConstruction: true });
 });
 
 test('a file that is deleted while it is being cut is gone, and the late end of the cut with it', async (t) => {
