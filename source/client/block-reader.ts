@@ -298,7 +298,7 @@ export class BlockReader {
   #missing(): Error {
     const { path } = this.#file;
     const { block, blockIndex } = this.#located;
-    const details = this.#reasons.size > 0 ? [...this.#reasons] : ['no data node has reported a replica'];
+    const details = this.#reasons.size > 0 ? [...this.#reasons] : ['no data node has reported a good replica'];
     return new BlockMissingError(`Could not obtain block: ${blockName(block)} file=${path} (block ${blockIndex} of the file)`, { path, blockId: block.blockId, details });
   }
 }

@@ -41,7 +41,7 @@ export function planTruncate(scope: PlanScope, params: { path: string; newLength
   }
   // The recovery would wait for one, and meanwhile nobody could read or change the file.
   if (cutLengthBytes !== undefined && blocks.locate(block.blockId, { readerAddress: requester.address }).length === 0) {
-    throw new NotReplicatedYetError(`truncate: block=${blockName(block)} of src=${path} has no good replica that could be cut; fsck tells where it was`, { path, blockId: block.blockId });
+    throw new NotReplicatedYetError(`Cannot truncate ${path} inside ${blockName(block)}: no data node has a good replica of it; fsck tells more`, { path, blockId: block.blockId });
   }
   return {
     op: { kind: 'truncate', inodeId: inode.id, blockCount: kept, cutLengthBytes, modificationTimeMs: timeMs },

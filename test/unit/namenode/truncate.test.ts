@@ -84,7 +84,7 @@ test('inside a block that no data node has the file is not cut, and stays as it 
   const [first, last] = [...harness.blocks.known.values()];
   first!.replicas = [];
   const before = harness.dump();
-  await t.throwsAsync(harness.root('fs.truncate', { path: '/f', newLengthBytes: 10 }), { instanceOf: NotReplicatedYetError, message: /^truncate: block=blk_\d+_\d+ of src=\/f has no good replica that could be cut/ });
+  await t.throwsAsync(harness.root('fs.truncate', { path: '/f', newLengthBytes: 10 }), { instanceOf: NotReplicatedYetError, message: /^Cannot truncate \/f inside blk_\d+_\d+: no data node has a good replica of it/ });
   t.deepEqual(harness.dump(), before);
   t.true(last!.replicas.length > 0);
   t.false(await harness.root('fs.truncate', { path: '/f', newLengthBytes: 1200 }));
