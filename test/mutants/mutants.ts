@@ -30,7 +30,7 @@ export const mutants: readonly Mutant[] = [
     name: 'a rotten copy is copied',
     of: 'the corruption study: the corrupt copy replicated, the good one deleted',
     file: 'source/namenode/repair-planner.ts',
-    changes: [{ from: '!replicaHas(replica, replicaFlags.corrupt | replicaFlags.deleting) && this.#hasRoom', to: '!replicaHas(replica, replicaFlags.deleting) && this.#hasRoom' }],
+    changes: [{ from: 'const isBad = replicaHas(replica, replicaFlags.corrupt | replicaFlags.deleting);', to: 'const isBad = replicaHas(replica, replicaFlags.deleting);' }],
     caughtBy: ['unit/namenode/block-corruption.test.js'],
   },
   {
