@@ -151,6 +151,8 @@ export class Volume {
     let made = this.#subdirectories.get(path);
     if (!made) {
       made = (async () => {
+        // One that was removed is not made again: what it held is gone, and the volume with it.
+        await this.disk.readDirectory(this.folder('current'));
         await this.disk.makeDirectory(path);
         await this.syncDirectory(join(path, '..'));
         await this.syncDirectory(this.folder('current'));
@@ -249,7 +251,8 @@ export class Volume {
   }
 
   /**
-   * To be told of every call of the disk that failed: it tries to write a small file, durably, and takes the volume out if that fails too.
+   * To be told of every call of the disk that failed: it does with a small file what is done with every replica (written in tmp, moved to
+   * current, durably), and takes the volume out if that fails too.
    * One bad sector is one replica's misfortune, a disk that takes nothing any more is not. Resolves when that is decided.
    */
   noteFailure(error: unknown): Promise<void> {
@@ -260,16 +263,21 @@ export class Volume {
   }
 
   async #probe(reason: unknown): Promise<void> {
-    const path = join(this.folder('tmp'), 'probe');
+    const source = join(this.folder('tmp'), 'probe');
+    const target = join(this.folder('current'), 'probe');
+    // If one of them was removed, the next replica has it made again.
+    this.#subdirectories.clear();
     try {
-      const file = await this.disk.open(path, 'create');
+      const file = await this.disk.open(source, 'create');
       try {
         await file.write(Buffer.from('probe'), 0);
         await file.dataSync();
       } finally {
         await file.close();
       }
-      await this.disk.unlink(path);
+      await this.disk.rename({ source, target });
+      await this.syncDirectory(this.folder('current'));
+      await this.disk.unlink(target);
     } catch (error) {
       const code = diskErrorCode(error);
       if (this.#isClosed || (code !== undefined && harmlessCodes.has(code))) return;

@@ -234,6 +234,13 @@ export class SimulatedDisk {
     return { totalBytes, availableBytes: Math.max(0, totalBytes - usedBytes) };
   }
 
+  /** Removes a directory and all in it, durably, behind everybody's back. */
+  removeTree(directory: string): void {
+    const isBelow = (path: string) => path === directory || path.startsWith(`${directory}/`);
+    for (const paths of [this.#paths, this.#durable]) for (const path of [...paths.keys()]) if (isBelow(path)) paths.delete(path);
+    this.#pending = this.#pending.filter(({ path, target }) => !isBelow(path) && !(target !== undefined && isBelow(target)));
+  }
+
   /** Rot: flips a bit of what is stored, durably. */
   flipBit(path: string, bitIndex: number): void {
     const node = this.#file(path);

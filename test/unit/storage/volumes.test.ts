@@ -129,6 +129,40 @@ for (const [title, fault] of [
   });
 }
 
+for (const [title, blockId] of [
+  ['of the same subdirectory', 100],
+  ['of a subdirectory that is yet to be made', 1000],
+] as const) {
+  test(`only the finalized replicas of a disk are removed under the node, and the next block is one ${title}: the disk is put out, and nothing is written there`, async (t) => {
+    const bench = new Bench();
+    const store = await bench.open();
+    const ids = await idsOf(store);
+    for (let id = 1; id <= 6; id++) await put(store, id, { storageId: ids[id % 3]! });
+    bench.disk.removeTree('/d2/current');
+    await t.throwsAsync(put(store, blockId, { storageId: ids[1]! }), { instanceOf: InputOutputError });
+    await turns(100);
+    t.like(store.failedVolumes, [{ directory: '/d2', storageId: ids[1] }] as never);
+    t.false(bench.disk.has('/d2/current'), 'it was not made again as if it had been empty');
+    t.not(await put(store, blockId), ids[1]);
+    t.deepEqual(await readVerified(store, { blockId, generationStamp: 9 }), content(blockId, 300));
+    await store.close();
+  });
+}
+
+test('one subdirectory is removed under the node: the disk stays in use, and the next replica of it has it made again', async (t) => {
+  const bench = new Bench();
+  const store = await bench.open({ directories: ['/d1'] });
+  await put(store, 1);
+  bench.disk.removeTree(`/d1/current/${finalizedSubdirectory(1)}`);
+  await t.throwsAsync(put(store, 2), { instanceOf: InputOutputError });
+  await turns(100);
+  t.deepEqual(store.failedVolumes, []);
+  await put(store, 2);
+  t.deepEqual(await readVerified(store, { blockId: 2, generationStamp: 9 }), content(2, 300));
+  t.deepEqual(bench.disk.files().filter((path) => path.endsWith('probe')), [], 'the probe leaves nothing');
+  await store.close();
+});
+
 test('one bad sector is the misfortune of one replica: the disk stays in use', async (t) => {
   const bench = new Bench();
   const store = await bench.open();
