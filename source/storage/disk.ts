@@ -33,8 +33,11 @@ export type OpenMode = 'read' | 'write' | 'create';
 export interface DiskFile {
   /** Reads at a position until `target` is full or the file ends. Resolves to how many bytes it read. */
   read(target: Uint8Array, positionBytes: number): Promise<number>;
-  /** Writes all of `bytes` at a position. They must not change before it resolves. */
-  write(bytes: Uint8Array, positionBytes: number): Promise<void>;
+  /**
+   * Writes all of `bytes` at a position. They must not change before it resolves. `isDiskPrompt`: the disk answers at once these days, so
+   * that the whole process may wait for a small write; without it nobody waits but the caller.
+   */
+  write(bytes: Uint8Array, positionBytes: number, isDiskPrompt?: boolean): Promise<void>;
   truncate(lengthBytes: number): Promise<void>;
   /**
    * When it resolves, every write that had resolved before the call, and the length, are on disk for good. After a failure nothing is

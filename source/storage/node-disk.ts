@@ -15,7 +15,10 @@ function run(start: (done: (error: NodeJS.ErrnoException | null) => void) => voi
 
 const flags: Record<OpenMode, string> = { read: 'r', write: 'r+', create: 'w+' };
 
-/** A write into the page cache of so few bytes takes microseconds; a turn in the thread pool, ten times that. */
+/**
+ * A write into the page cache of so few bytes takes microseconds; a turn in the thread pool, ten times that. But one to a disk that hangs
+ * would stop the process, heartbeats and all: only a disk that is known to answer is written to directly.
+ */
 const directWriteBytes = 16 * 1024;
 
 class NodeFile implements DiskFile {
@@ -39,9 +42,9 @@ class NodeFile implements DiskFile {
     return done;
   }
 
-  async write(bytes: Uint8Array, positionBytes: number): Promise<void> {
+  async write(bytes: Uint8Array, positionBytes: number, isDiskPrompt = false): Promise<void> {
     let done = 0;
-    if (bytes.length <= directWriteBytes) done = fs.writeSync(this.#descriptor, bytes, 0, bytes.length, positionBytes);
+    if (isDiskPrompt && bytes.length <= directWriteBytes) done = fs.writeSync(this.#descriptor, bytes, 0, bytes.length, positionBytes);
     while (done < bytes.length) {
       done += await call<number>((callback) =>
         fs.write(this.#descriptor, bytes, done, bytes.length - done, positionBytes + done, callback),

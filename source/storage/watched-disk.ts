@@ -4,15 +4,26 @@ import { type Disk, type DiskEntry, type DiskFile, type DiskLock, type DiskSpace
 /** How long a call that finds no free descriptor is tried again, and from which pause on. */
 const descriptorWaitMs = 5000;
 const firstPauseMs = 10;
+/** A call that takes longer is late: an fsync has much to write, the others have a page cache before them. */
+const lateSyncMs = 1000;
+const lateMs = 100;
+/** For how long an answer proves that a disk works, and a late one that it may not. */
+const provenMs = 1000;
+const suspectMs = 10_000;
 
 /**
- * A disk that knows since when it owes an answer, so that one that hangs is seen by those who have not asked it yet; and that waits for
- * a descriptor when the process has none left (EMFILE), since that passes and says nothing about the disk.
+ * A disk that knows since when it owes an answer, so that one that hangs is seen by those who have not asked it yet, and none of them lets
+ * the whole process wait for it; and that waits for a descriptor when the process has none left (EMFILE), since that passes and says
+ * nothing about the disk.
  */
 export class WatchedDisk implements Disk {
   readonly #disk: Disk;
   readonly #clock: Clock;
+  /** Each in the order of their begin. */
   readonly #pending = new Set<{ startMs: number }>();
+  readonly #pendingSyncs = new Set<{ startMs: number }>();
+  #answeredMs = -Infinity;
+  #lateAnswerMs = -Infinity;
 
   constructor(disk: Disk, clock: Clock) {
     this.#disk = disk;
@@ -21,18 +32,28 @@ export class WatchedDisk implements Disk {
 
   /** How long the oldest of its open calls has been waiting; 0 if there is none. */
   get waitingMs(): number {
-    // In the order of their begin.
-    for (const { startMs } of this.#pending) return this.#clock.monotonicMs() - startMs;
-    return 0;
+    const nowMs = this.#clock.monotonicMs();
+    return nowMs - Math.min(oldest(this.#pending, nowMs), oldest(this.#pendingSyncs, nowMs));
+  }
+
+  /** It has answered just now, owes no answer for long, and was not late for a while. */
+  get isPrompt(): boolean {
+    const nowMs = this.#clock.monotonicMs();
+    return (
+      nowMs - this.#answeredMs <= provenMs &&
+      nowMs - this.#lateAnswerMs > suspectMs &&
+      nowMs - oldest(this.#pending, nowMs) < lateMs &&
+      nowMs - oldest(this.#pendingSyncs, nowMs) < lateSyncMs
+    );
   }
 
   async open(path: string, mode: OpenMode): Promise<DiskFile> {
     const file = await this.#watchOpening(() => this.#disk.open(path, mode));
     return {
       read: (target, positionBytes) => this.#watch(file.read(target, positionBytes)),
-      write: (bytes, positionBytes) => this.#watch(file.write(bytes, positionBytes)),
+      write: (bytes, positionBytes) => this.#watch(file.write(bytes, positionBytes, this.isPrompt)),
       truncate: (lengthBytes) => this.#watch(file.truncate(lengthBytes)),
-      dataSync: () => this.#watch(file.dataSync()),
+      dataSync: () => this.#watch(file.dataSync(), this.#pendingSyncs),
       close: () => file.close(),
     };
   }
@@ -59,7 +80,7 @@ export class WatchedDisk implements Disk {
 
   /** Without a descriptor nothing was synced yet: this one fsync may be asked for again. */
   syncDirectory(path: string): Promise<void> {
-    return this.#watchOpening(() => this.#disk.syncDirectory(path));
+    return this.#watchOpening(() => this.#disk.syncDirectory(path), this.#pendingSyncs);
   }
 
   readSpace(path: string): Promise<DiskSpace> {
@@ -70,21 +91,23 @@ export class WatchedDisk implements Disk {
     return this.#disk.lock(path);
   }
 
-  async #watch<T>(call: Promise<T>): Promise<T> {
+  async #watch<T>(call: Promise<T>, pending = this.#pending): Promise<T> {
     const entry = { startMs: this.#clock.monotonicMs() };
-    this.#pending.add(entry);
+    pending.add(entry);
     try {
       return await call;
     } finally {
-      this.#pending.delete(entry);
+      pending.delete(entry);
+      this.#answeredMs = this.#clock.monotonicMs();
+      if (this.#answeredMs - entry.startMs >= (pending === this.#pendingSyncs ? lateSyncMs : lateMs)) this.#lateAnswerMs = this.#answeredMs;
     }
   }
 
-  async #watchOpening<T>(call: () => Promise<T>): Promise<T> {
+  async #watchOpening<T>(call: () => Promise<T>, pending = this.#pending): Promise<T> {
     let endMs: number | undefined;
     for (let pauseMs = firstPauseMs; ; pauseMs *= 2) {
       try {
-        return await this.#watch(call());
+        return await this.#watch(call(), pending);
       } catch (error) {
         if (!isOutOfDescriptors(error)) throw error;
         endMs ??= this.#clock.monotonicMs() + descriptorWaitMs;
@@ -93,6 +116,11 @@ export class WatchedDisk implements Disk {
       await sleep(this.#clock, pauseMs);
     }
   }
+}
+
+function oldest(calls: ReadonlySet<{ startMs: number }>, ifNoneMs: number): number {
+  for (const { startMs } of calls) return startMs;
+  return ifNoneMs;
 }
 
 function isOutOfDescriptors(error: unknown): boolean {

@@ -88,7 +88,7 @@ export function faultyDisk(disk: Disk, faults: DiskFaults): Disk {
 function faultyFile(file: DiskFile, path: string, before: <T>(call: DiskCall, path: string, run: () => Promise<T>) => Promise<T>): DiskFile {
   return {
     read: (target, positionBytes) => before('read', path, () => file.read(target, positionBytes)),
-    write: (bytes, positionBytes) => before('write', path, () => file.write(bytes, positionBytes)),
+    write: (bytes, positionBytes, isDiskPrompt) => before('write', path, () => file.write(bytes, positionBytes, isDiskPrompt)),
     truncate: (lengthBytes) => before('truncate', path, () => file.truncate(lengthBytes)),
     dataSync: () => before('dataSync', path, () => file.dataSync()),
     close: () => file.close(),
