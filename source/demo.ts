@@ -57,7 +57,7 @@ interface Tour {
 }
 
 async function tour({ folder, cluster, client, nameNode, say, signal }: Tour): Promise<void> {
-  await cluster.up({ signal });
+  for (const { failure } of await cluster.up({ signal })) if (failure !== undefined) throw new InputOutputError(failure);
   say('start', `a name node on ${nameNode} and ${nodeCount} data nodes, each a process of its own`);
 
   const written = await putRandomBytes(client, signal);

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { systemClock } from './base/clock.js';
+import { escapeControls } from './base/text.js';
 import type { Arguments } from './cli.js';
 import { homeDirectory } from './config.js';
 import { createProgram, type Program } from './program.js';
@@ -24,7 +25,8 @@ export async function runStart(values: Arguments): Promise<number> {
   try {
     if (!(await isAnswering(program))) {
       const cluster = await program.localCluster();
-      await cluster.up({ onProgress: (step) => process.stdout.write(`${step}\n`) });
+      const nodes = await cluster.up({ onProgress: (step) => process.stdout.write(`${step}\n`) });
+      for (const { failure } of nodes) if (failure !== undefined) process.stderr.write(`${escapeControls(failure)}\n`);
     }
     return await openShell(program, values);
   } finally {

@@ -5,11 +5,12 @@ import { assert } from '../base/assert.js';
 import { type Clock, sleep } from '../base/clock.js';
 import { counted } from '../base/text.js';
 import type { ClusterHealth } from '../protocol/cluster-events.js';
-import { CancelledError, InputOutputError, InvalidArgumentError, StorageLockedError, UnavailableError } from '../protocol/errors.js';
+import { CancelledError, type DfsError, InputOutputError, InvalidArgumentError, StorageLockedError, UnavailableError } from '../protocol/errors.js';
 import { nodeDisk } from '../storage/node-disk.js';
 import { lockDirectory } from '../storage/store-lock.js';
 import { readIdentity } from '../storage/volume-identity.js';
 import { type ClusterState, readState, stateFilePath, writeState } from './cluster-state.js';
+import { errorIfEnded, inOneLine } from './ended-node.js';
 import { type HealthProbe, probeHealth } from './health-probe.js';
 import { type LaunchedNode, launchNode, type NodeLaunch } from './launch-node.js';
 import type { ClusterProgress, LocalCluster, LocalNode } from './local-cluster.js';
@@ -36,8 +37,6 @@ export function createLocalCluster(options: LocalClusterOptions): LocalCluster {
 
 const pollMs = 50;
 const lockPollMs = 100;
-const errorLogLines = 10;
-const programPrefix = 'dfsh: ';
 const maxNodeCount = 512;
 
 type CallOptions = { signal?: AbortSignal | undefined; onProgress?: ClusterProgress | undefined };
@@ -54,6 +53,9 @@ interface Start {
   launched: LaunchedNode;
   startedMs: number;
 }
+
+/** Of data nodes that are wanted, those that ended while they started, and why. */
+type Ended = Map<LocalNode, DfsError>;
 
 /**
  * Processes on this machine. Whoever changes something holds the lock of the data folder, reads the state file, and writes it again
@@ -195,12 +197,14 @@ class ProcessCluster implements LocalCluster {
 
   /**
    * Starts what does not run of the name node, if wanted, and of the data nodes at `addresses`; resolves to these nodes once the name
-   * node is out of safe mode and counts every one of them as live. On failure what was started is stopped again.
+   * node is out of safe mode and counts every one of them as live. On failure what was started is stopped again; but a whole cluster does
+   * without a data node that ends.
    */
   async #startAndWait(state: ClusterState, addresses: string[], options: StartOptions): Promise<LocalNode[]> {
     const { isNameNodeWanted, signal, onProgress } = options;
     const starts: Start[] = [];
     const nodes: LocalNode[] = [];
+    const ended: Ended = new Map();
     const start = async (node: LocalNode) => {
       nodes.push(node);
       const begun = await this.#startUnlessRunning(state, node, onProgress);
@@ -215,7 +219,18 @@ class ProcessCluster implements LocalCluster {
       for (const address of addresses) await start(describeNode(this.#config, state, address));
       const isWholeCluster = isNameNodeWanted && addresses.length > 0;
       const safeModeWatch = new SafeModeWatch(this.#clock);
-      const health = await this.#waitUntil(starts, endMs, signal, (seen) => this.#whatIsMissing(seen, addresses, starts, isWholeCluster, safeModeWatch));
+      const onEnded = (begun: Start, error: DfsError) => {
+        if (!isWholeCluster || begun.node.role === 'namenode' || ended.size + 1 === addresses.length) throw error;
+        state.processes.delete(begun.node.address);
+        starts.splice(starts.indexOf(begun), 1);
+        ended.set(begun.node, error);
+      };
+      const whatIsMissing = (seen: ClusterHealth | undefined) => {
+        const awaited = addresses.filter((address) => ![...ended.keys()].some((node) => node.address === address));
+        return this.#whatIsMissing(seen, awaited, starts, isWholeCluster, safeModeWatch);
+      };
+      const health = await this.#waitUntil(starts, endMs, signal, whatIsMissing, onEnded);
+      if (ended.size > 0) await this.#forget(state, [...ended.keys()], options);
       // Reading goes on in safe mode, and only a person can decide about blocks that nobody has.
       if (isWholeCluster && safeModeWatch.isSettled && health?.safeMode.isOn) onProgress?.(`the name node stays in safe mode: ${health.safeMode.reason}`);
       await this.#rememberNames(state, health);
@@ -224,10 +239,19 @@ class ProcessCluster implements LocalCluster {
       throw error;
     }
     return nodes.map((node) => {
+      const failure = ended.get(node);
+      if (failure) return { ...node, state: 'stopped', failure: inOneLine(failure, node) };
       const own = starts.find((each) => each.node === node);
       const process = own?.launched.identity ?? state.processes.get(node.address);
       return { ...node, name: nodeName(this.#config, state, node.address), pid: process?.pid, state: 'running', ...(own ? { wasStarted: true as const } : {}) };
     });
+  }
+
+  /** Writes down that nodes have ended; those that were to be added are not. */
+  async #forget(state: ClusterState, nodes: readonly LocalNode[], { addedBefore = state.added }: StartOptions): Promise<void> {
+    const addresses = new Set(nodes.map(({ address }) => address));
+    state.added = state.added.filter((address) => addedBefore.includes(address) || !addresses.has(address));
+    await this.#writeEnded(state);
   }
 
   async #undo(state: ClusterState, starts: Start[], { addedBefore = state.added, onProgress }: StartOptions): Promise<void> {
@@ -291,12 +315,23 @@ class ProcessCluster implements LocalCluster {
     return role === 'namenode' || health.datanodes.some((each) => each.address === address && each.state === 'live');
   }
 
-  /** Asks until `whatIsMissing` finds nothing. A node of `starts` that ends, or the time limit, is an error that says all there is to say. */
-  async #waitUntil(starts: Start[], endMs: number, signal: AbortSignal | undefined, whatIsMissing: (health: ClusterHealth | undefined) => string | undefined): Promise<ClusterHealth | undefined> {
+  /** Asks until `whatIsMissing` finds nothing. A node of `starts` that ends, if `onEnded` does not do without it, or the time limit, is an error that says all there is to say. */
+  async #waitUntil(
+    starts: Start[],
+    endMs: number,
+    signal: AbortSignal | undefined,
+    whatIsMissing: (health: ClusterHealth | undefined) => string | undefined,
+    onEnded = (_start: Start, error: DfsError): void => {
+      throw error;
+    },
+  ): Promise<ClusterHealth | undefined> {
     for (;;) {
       throwIfCancelled(signal);
       const health = await this.#probe(this.#config.nameNode);
-      for (const start of starts) await this.#throwIfEnded(start);
+      for (const start of [...starts]) {
+        const error = await errorIfEnded(start);
+        if (error) onEnded(start, error);
+      }
       const missing = whatIsMissing(health);
       if (missing === undefined) return health;
       if (this.#clock.monotonicMs() >= endMs) {
@@ -304,17 +339,6 @@ class ProcessCluster implements LocalCluster {
       }
       await this.#pause(pollMs, signal);
     }
-  }
-
-  async #throwIfEnded({ node, launched }: Start): Promise<void> {
-    const ending = launched.ending();
-    if (ending === undefined) return;
-    const lines = await lastLines(node.logFile, errorLogLines, launched.logBegin);
-    // What the program itself says of its end says it all.
-    const reason = lines.findLast((line) => line.startsWith(programPrefix))?.slice(programPrefix.length);
-    if (reason) throw new InputOutputError(`${node.name} (${node.address}) cannot run: ${reason}`, { details: [`its log: ${node.logFile}`] });
-    const tail = lines.length > 0 ? '; its last lines:' : ' and said nothing';
-    throw new InputOutputError(`${node.name} (${node.address}) ended during its start (${ending})${tail}`, { details: [...lines, `its log: ${node.logFile}`] });
   }
 
   /** What still keeps the nodes from being ready, in words; undefined when they are. */

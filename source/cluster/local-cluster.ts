@@ -12,6 +12,8 @@ export interface LocalNode {
   logFile: string;
   /** Set where the call that answers with it has started it. */
   wasStarted?: true;
+  /** In the answer of `up`: why this data node did not start, in one line. */
+  failure?: string;
 }
 
 /** Says what happens, step by step: `starting dn2 on 127.0.0.1:9865`. */
@@ -24,8 +26,9 @@ export type ClusterProgress = (step: string) => void;
 export interface LocalCluster {
   /**
    * Starts what is missing of config.json's nodes (or of the first `count` data nodes; beyond config's list on the next free ports);
-   * resolves once safe mode is off and every listed node is live. A taken port, a node that ends, or the time limit: an error that
-   * says which, by whom, and the last lines of its log; what this call had started is stopped again.
+   * resolves once safe mode is off and every listed node is live. A data node that ends while it starts is answered with its `failure`, and
+   * the others run. A taken port, a name node that ends, no data node left, or the time limit: an error that says which, by whom, and the
+   * last lines of its log; what this call had started is stopped again.
    */
   up(options: { count?: number; signal?: AbortSignal; onProgress?: ClusterProgress }): Promise<LocalNode[]>;
   /** Stops all nodes in good order (SIGTERM, then SIGKILL after a limit). Resolves to those that were running. */

@@ -1,4 +1,4 @@
-import { counted } from '../base/text.js';
+import { counted, escapeControls } from '../base/text.js';
 import type { LocalNode } from '../cluster/local-cluster.js';
 import type { Command, CommandContext } from './command.js';
 import { UsageError } from './command-errors.js';
@@ -19,7 +19,7 @@ export const command: Command = {
   needsNameNode: false,
   description:
     'up starts what does not run of a name node and the data nodes of config.json (N: that many of them, or more on the next free ports), as processes that ' +
-    'outlive the shell, and returns when all are live. down stops all of them; nothing is deleted. status shows them.',
+    'outlive the shell, and returns when all are live; a data node that cannot start is named, and the others run. down stops all of them; nothing is deleted. status shows them.',
   examples: ['cluster up', 'cluster up 5', 'cluster status', 'cluster down'],
   async run({ operands: [action, ...rest] }, context) {
     if (action !== 'up' && rest.length > 0) throw new UsageError(`Too many arguments: expected 1 but got ${1 + rest.length}`);
@@ -43,8 +43,11 @@ async function up({ sink, signal, localCluster }: CommandContext, countText: str
   for (const node of nodes) sink.record(nodeRecord(node));
   // More may run than were asked for: those that were added.
   const running = (await cluster.status()).filter(({ state }) => state === 'running');
-  sink.out(`${nodes.some(({ wasStarted }) => wasStarted) ? 'cluster up' : 'already up'}: ${summary(running)} live`);
-  return 0;
+  const failures = nodes.flatMap(({ failure }) => failure ?? []);
+  for (const failure of failures) sink.err(`cluster: ${escapeControls(failure)}`);
+  const missing = failures.length > 0 ? `, ${failures.length} did not start` : '';
+  sink.out(`${nodes.some(({ wasStarted }) => wasStarted) ? 'cluster up' : 'already up'}: ${summary(running)} live${missing}`);
+  return failures.length > 0 ? 1 : 0;
 }
 
 async function down({ sink, localCluster }: CommandContext): Promise<number> {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync, truncateSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createServer } from 'node:net';
 import test from 'ava';
@@ -119,6 +119,20 @@ test('a damaged name space is told in one line by cluster up, and its file is le
   t.is(up.code, 1);
   t.regex(up.stderr, /^cluster: nn \([\d.:]+\) cannot run: the store in [^\n]* is damaged \([^\n]*\); its files were left as they are: [^\n]*\n  its log: [^\n]*\n$/);
   t.deepEqual(readFileSync(file), before);
+});
+
+test('a data node whose storage directory is damaged is told in one line by cluster up, and the others serve', async (t) => {
+  const cluster = await RealCluster.create({ isStarted: false });
+  t.teardown(() => cluster.destroy());
+  t.is((await cluster.exec('cluster up', 'cluster down')).code, 0);
+  const address = cluster.config.dataNodes[1]!;
+  writeFileSync(`${cluster.config.dataDirectory}/datanode-${address.split(':')[1]}/VERSION`, 'rubbish');
+  const up = await cluster.exec('cluster up');
+  t.is(up.code, 1);
+  t.regex(up.stderr, new RegExp(`^cluster: dn2 \\(${address}\\) cannot run: [^\n]*VERSION[^\n]*; its log: [^\n]*\n$`));
+  t.regex(up.stdout, /\ncluster up: name node [^\n]*, 2 data nodes live, 1 did not start\n$/);
+  t.is((await cluster.run(['--exec', 'put - /a'], 'abc')).code, 0);
+  t.is((await cluster.exec('cat /a')).stdout, 'abc');
 });
 
 (process.platform === 'linux' ? test : test.skip)('nodes whose logs cannot be written to, as on a full disk, serve on, and end in good order (faults 18, 19)', async (t) => {

@@ -139,16 +139,43 @@ test('a taken port is refused by its number, its node and who has it, and what w
   t.is(squatter.listening, true);
 });
 
-test('a node that ends during its start is told by its name, its code and its last lines of this start, and the others are stopped', async (t) => {
-  const { cluster, dataNodes, configure } = await fixture(t);
+test('a data node that ends during its start is told in one line, and the others run; the next up tries it again', async (t) => {
+  const { cluster, dataNodes, configure, stateFile } = await fixture(t, 2, {});
+  await configure({ faults: { [portOf(dataNodes[0]!)]: 'crash' } });
+  const nodes = await cluster().up({});
+  t.deepEqual(nodes.map(({ name, state, wasStarted }) => [name, state, wasStarted]), [['nn', 'running', true], ['dn1', 'stopped', undefined], ['dn2', 'running', true]]);
+  t.is(nodes[1]!.failure, `dn1 (${dataNodes[0]}) ended during its start (code 7); its log: ${nodes[1]!.logFile}`);
+  t.deepEqual((await cluster().status()).map(({ state }) => state), ['running', 'stopped', 'running']);
+  t.is((JSON.parse(await readFile(stateFile, 'utf8')) as { processes: unknown[] }).processes.length, 2);
+  await configure({});
+  t.deepEqual((await cluster().up({})).map(({ name, wasStarted, failure }) => [name, wasStarted, failure]), [['nn', undefined, undefined], ['dn1', true, undefined], ['dn2', undefined, undefined]]);
+});
+
+test('when no data node is left, or it was started alone, it is told by its name, its code and its last lines of this start, and what was started is stopped', async (t) => {
+  const { cluster, dataNodes, configure } = await fixture(t, 1);
   await cluster().up({});
   await cluster().down({});
-  await configure({ faults: { [portOf(dataNodes[1]!)]: 'crash' } });
+  await configure({ faults: { [portOf(dataNodes[0]!)]: 'crash' } });
   const error = (await t.throwsAsync(cluster().up({}), { name: 'InputOutputError' })) as Error & { details: string[] };
-  t.regex(error.message, /^dn2 \(.*\) ended during its start \(code 7\)/);
-  t.deepEqual(error.details.slice(0, 2), [`datanode ${portOf(dataNodes[1]!)} begins`, 'cannot go on: the disk is on fire']);
+  t.regex(error.message, /^dn1 \(.*\) ended during its start \(code 7\)/);
+  t.deepEqual(error.details.slice(0, 2), [`datanode ${portOf(dataNodes[0]!)} begins`, 'cannot go on: the disk is on fire']);
   t.is(error.details.length, 3);
-  t.deepEqual((await cluster().status()).map(({ state }) => state), ['stopped', 'stopped', 'stopped']);
+  t.deepEqual((await cluster().status()).map(({ state }) => state), ['stopped', 'stopped']);
+  await configure({});
+  await cluster().up({});
+  await configure({ faults: { [portOf(dataNodes[0]!)]: 'crash' } });
+  await cluster().kill('dn1');
+  await t.throwsAsync(cluster().start('dn1'), { message: /^dn1 .* ended during its start/ });
+  t.deepEqual((await cluster().status()).map(({ state }) => state), ['running', 'stopped'], 'the name node goes on');
+});
+
+test('a further data node that ends during its start is not remembered', async (t) => {
+  const { cluster, dataNodes, configure } = await fixture(t, 2);
+  const faults: Record<string, string> = {};
+  for (let port = 1 + Number(portOf(dataNodes[1]!)); port <= Number(portOf(dataNodes[1]!)) + 100; port++) faults[port] = 'crash';
+  await configure({ faults });
+  t.deepEqual((await cluster().up({ count: 3 })).map(({ name, state }) => [name, state]), [['nn', 'running'], ['dn1', 'running'], ['dn2', 'running'], ['dn3', 'stopped']]);
+  t.deepEqual((await cluster().status()).map(({ name }) => name), ['nn', 'dn1', 'dn2']);
 });
 
 /** What a name node would say with `live` data nodes of `dataNodes`. */
