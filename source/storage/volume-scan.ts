@@ -4,6 +4,7 @@ import { type Block, blockName } from '../protocol/block.js';
 import { diskErrorCode, isAbsent } from './disk.js';
 import { ReplicaBeingWritten } from './replica-being-written.js';
 import { verifyPrefix } from './replica-recovery.js';
+import { metaHeaderBytes } from './replica-meta.js';
 import type { Volume } from './volume.js';
 import { dataName, metaName, parseReplicaFileName } from './volume-layout.js';
 
@@ -172,6 +173,12 @@ async function scanBeingWritten(
     return;
   }
   if ((await volume.disk.readSize(dataPath)) === 0) return discard();
+  const metaSizes = await Promise.all(stamps.map((stamp) => volume.disk.readSize(metaPathOf(stamp))));
+  if (stamps.length > 0 && metaSizes.every((sizeBytes) => sizeBytes < metaHeaderBytes)) {
+    // A byte is acknowledged when the header of its checksum file is written, and promised when that is on disk too.
+    logger.info(`${dataPath} was begun, and nothing of it was ever acknowledged: discarded`);
+    return discard();
+  }
   logger.warn(`${dataPath} was being written, and no checksum file vouches for it: quarantined`);
   await quarantineFiles(volume, [dataPath, ...stamps.map(metaPathOf)]);
 }

@@ -130,6 +130,19 @@ test('a block in a directory where it does not belong, and one without checksums
     await again.close();
   }));
 
+test('a replica that was begun when its process was killed, before its first checksum, is nothing, and bars no recovery (fault 8)', (t) =>
+  withDirectory(async (directory) => {
+    await (await open(directory)).close();
+    await writeFile(join(directory, 'rbw/blk_7'), content(7, 100));
+    await writeFile(join(directory, 'rbw/blk_7_9.meta'), '');
+    const store = await open(directory);
+    t.is(store.getReplica(7), undefined);
+    t.is(await store.initRecovery({ blockId: 7, generationStamp: 9, recoveryGeneration: 10 }), null);
+    t.deepEqual([...store.quarantinedReplicas()], []);
+    await store.close();
+    t.deepEqual(await readdir(join(directory, 'rbw')), []);
+  }));
+
 test('what is put aside in part goes with its block, and checksums without their data go at once', (t) =>
   withDirectory(async (directory) => {
     const store = await open(directory);
