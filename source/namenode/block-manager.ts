@@ -250,6 +250,7 @@ export class BlockManager implements BlockManagement {
       if (!isUsable && !options.allReplicas) continue;
       found.push({ node, storageIndex: replicaStorage(replica), isCorrupt, rank: rankOf(node, replicaHas(replica, replicaFlags.suspect)) + (isUsable ? 0 : 128_000) });
     }
+    if (options.allReplicas) for (const node of this.#redundancy.rottenNodes(entry)) found.push({ node, storageIndex: -1, isCorrupt: true, rank: rankOf(node, false) + 128_000 });
     return shuffled(found, this.#parts.random)
       .sort((a, b) => a.rank - b.rank)
       .map(({ node, storageIndex, isCorrupt }) => {

@@ -156,6 +156,12 @@ export class BlockRedundancy {
     else if (!numbers.includes(node.number)) numbers.push(node.number);
   }
 
+  /** Nodes that have put a rotten replica of this block aside, and have no other. */
+  rottenNodes(entry: number): DatanodeDescriptor[] {
+    const nodes = this.#rotten.get(this.map.blockId(entry))?.map((number) => this.datanodes.byNumber(number)) ?? [];
+    return nodes.filter((node) => this.map.indexOfNode(entry, node.number) < 0);
+  }
+
   /** Blocks of which a rotten replica was found and that are not whole again. */
   get rottenCount(): number {
     return this.#rotten.size;

@@ -284,13 +284,19 @@ test('all replicas of a block are rotten: it is missing, reads say so, and the b
   await waitUntil(isKept);
   await cluster.waitFor((health) => health.blocks.missing === 1);
   await t.throwsAsync(readFile(client, '/f'), { instanceOf: BlockMissingError, message: new RegExp(`blk_${block!.blockId}`) });
+  const corruptCount = async () => {
+    for await (const { locations } of cluster.client().blocks('/f', { allReplicas: true })) return locations.filter(({ isCorrupt }) => isCorrupt).length;
+    return 0;
+  };
+  t.is(await corruptCount(), 3, 'a check finds the block corrupt, not without a copy');
   for (const node of cluster.nodes) {
     await node.kill();
     await node.start();
   }
   await cluster.restartNameNode();
   await cluster.waitFor((health) => health.datanodes.filter(({ state }) => state === 'live').length === 3);
-  await waitUntil(() => cluster.health().blocks.missing === 1);
+  await waitUntil(() => cluster.health().blocks.missing === 1 && cluster.health().blocks.corrupt === 1);
+  await waitUntil(async () => (await corruptCount()) === 3);
   t.true(await isKept(), 'nothing deletes the last copies');
 });
 

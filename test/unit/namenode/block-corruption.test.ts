@@ -47,6 +47,8 @@ test('when all copies are rotten the block is missing, and nothing is ordered to
   t.like(cluster.services.health().blocks, { missing: 1, corrupt: 1, underReplicated: 0 });
   t.is(cluster.nodes.flatMap((node) => node.commands).filter(({ kind }) => kind === 'invalidate').length, 0);
   t.deepEqual(cluster.locations(block), []);
+  const all = cluster.services.blocks.locate(block.blockId, { readerAddress: '127.0.0.1:1', allReplicas: true });
+  t.deepEqual(all.map(({ name, isCorrupt }) => [name, isCorrupt]).sort(), cluster.nodes.map(({ name }) => [name, true]).sort(), 'who looks for lost blocks sees that there are copies, and what they are worth');
 });
 
 test('a replica of the wrong length is rotten: not served, replaced elsewhere, and deleted after that', async (t) => {
