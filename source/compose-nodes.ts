@@ -83,8 +83,8 @@ export async function startNameNode(options: NodeOptions & { isFormatWanted: boo
       ],
       feed: nameNode.feed,
       health: () => {
-        const { status, safeMode, blocks, datanodes, clusterId } = nameNode.health();
-        return { httpStatus: 200, status, role: 'namenode', clusterId, safeMode, blocks, liveDatanodes: datanodes.filter(({ state }) => state !== 'dead').length, datanodes: datanodes.length };
+        const { status, readOnlyReason, safeMode, blocks, datanodes, clusterId } = nameNode.health();
+        return { httpStatus: 200, status, readOnlyReason, role: 'namenode', clusterId, safeMode, blocks, liveDatanodes: datanodes.filter(({ state }) => state !== 'dead').length, datanodes: datanodes.length };
       },
       metrics: () => nameNode.metrics(),
       title: 'dfsh name node',

@@ -162,6 +162,8 @@ export interface CorruptBlockRecord {
 /** safemode */
 export interface SafeModeRecord {
   isOn: boolean;
+  /** Why the name node takes no changes though it is not in safe mode; for `get`. */
+  readOnlyReason?: string;
   reason: string;
 }
 

@@ -4,6 +4,7 @@ import type { ClusterHealth, DatanodeReport } from '../protocol/cluster-events.j
 import { adminStateText, formatDuration } from './admin-state.js';
 import type { Command } from './command.js';
 import { reportTime } from './format-time.js';
+import { readOnlyLine } from './read-only-line.js';
 import type { ReportRecord } from './records.js';
 
 const states = ['live', 'dead', 'decommissioning', 'enteringmaintenance', 'inmaintenance', 'slownodes'];
@@ -62,6 +63,7 @@ function clusterLines(health: ClusterHealth): string[] {
   const presentBytes = usedBytes + remainingBytes;
   return [
     ...(health.safeMode.isOn ? ['Safe mode is ON', ...(health.safeMode.reason === '' ? [] : [escapeControls(health.safeMode.reason)])] : []),
+    ...(health.readOnlyReason === undefined ? [] : [readOnlyLine(health.readOnlyReason)]),
     `Configured Capacity: ${bytes(capacityBytes)}`,
     `Present Capacity: ${bytes(presentBytes)}`,
     `DFS Remaining: ${bytes(remainingBytes)}`,

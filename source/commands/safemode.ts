@@ -2,6 +2,7 @@ import { sleep } from '../base/clock.js';
 import { escapeControls } from '../base/text.js';
 import type { Command } from './command.js';
 import { UsageError } from './command-errors.js';
+import { readOnlyLine } from './read-only-line.js';
 import type { SafeModeRecord } from './records.js';
 
 const pollMs = 500;
@@ -29,9 +30,11 @@ export const command: Command = {
       await sleep(context.clock, pollMs, context.signal);
       state = await client.setSafeMode('get');
     }
-    const record: SafeModeRecord = { isOn: state.isOn, reason: state.reason };
+    const { readOnlyReason } = action === 'get' ? await client.getHealth() : {};
+    const record: SafeModeRecord = { isOn: state.isOn, reason: state.reason, ...(readOnlyReason === undefined ? {} : { readOnlyReason }) };
     context.sink.record(record);
     context.sink.out(`Safe mode is ${state.isOn ? 'ON' : 'OFF'}`);
+    if (action === 'get' && readOnlyReason !== undefined) context.sink.out(readOnlyLine(readOnlyReason));
     return 0;
   },
 };

@@ -58,6 +58,8 @@ export interface BlockServicesOptions {
   /** See DatanodeServiceParts. */
   commitRecoveredBlock: (recovered: RecoveredBlock) => Promise<void>;
   countInodes: () => { fileCount: number; directoryCount: number };
+  /** Why the store takes no changes; undefined while it does. */
+  readOnlyReason?: (() => string | undefined) | undefined;
   /** An unknown replica is left alone for so long. */
   strangerGraceMs?: number;
   /** An unknown block whose replicas are kept all the same. */
@@ -152,7 +154,7 @@ export function createBlockServices(options: BlockServicesOptions): BlockService
     reportRaceMs,
     commitRecoveredBlock: options.commitRecoveredBlock,
   });
-  const health = createHealth({ balancer, clock, clusterId: options.clusterId, nameNode: options.nameNode, redundancy, blocks, planner, progress, safeMode, countInodes: options.countInodes });
+  const health = createHealth({ balancer, clock, clusterId: options.clusterId, nameNode: options.nameNode, redundancy, blocks, planner, progress, safeMode, countInodes: options.countInodes, readOnlyReason: options.readOnlyReason });
   datanodes.load(maintenance);
   return {
     blocks,

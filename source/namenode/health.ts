@@ -19,6 +19,8 @@ export interface HealthParts {
   safeMode: SafeMode;
   balancer: Balancer;
   countInodes: () => { fileCount: number; directoryCount: number };
+  /** Why the store takes no changes; undefined while it does. */
+  readOnlyReason?: (() => string | undefined) | undefined;
 }
 
 const maxShownTransfers = 64;
@@ -31,7 +33,8 @@ export function createHealth(parts: HealthParts): () => ClusterHealth {
     const { queue, map } = redundancy;
     const { missingCount, underReplicatedCount } = queue;
     const datanodes = redundancy.datanodes.reports();
-    const isDegraded = missingCount > 0 || underReplicatedCount > 0 || redundancy.rottenCount > 0 || datanodes.some(({ state, adminState }) => state !== 'live' && adminState !== 'decommissioned' && adminState !== 'in-maintenance');
+    const readOnlyReason = parts.readOnlyReason?.();
+    const isDegraded = readOnlyReason !== undefined || missingCount > 0 || underReplicatedCount > 0 || redundancy.rottenCount > 0 || datanodes.some(({ state, adminState }) => state !== 'live' && adminState !== 'decommissioned' && adminState !== 'in-maintenance');
     const transfers: ClusterHealth['repair']['transfers'] = [];
     for (const copy of planner.pending) {
       if (transfers.length >= maxShownTransfers) break;
@@ -43,6 +46,7 @@ export function createHealth(parts: HealthParts): () => ClusterHealth {
       status: safeMode.isOn ? 'SAFE MODE' : isDegraded ? 'DEGRADED' : 'HEALTHY',
       upTimeMs: Math.round(parts.clock.monotonicMs() - startMs),
       timeMs: Math.round(parts.clock.nowMs()),
+      ...(readOnlyReason === undefined ? {} : { readOnlyReason }),
       safeMode: { isOn: safeMode.isOn, reason: safeMode.reason, reportedBlocks: redundancy.completeCount - missingCount, totalBlocks: redundancy.completeCount },
       ...parts.blocks.spaceStatus(),
       ...parts.countInodes(),

@@ -75,7 +75,8 @@ export class NameNode {
   /** Edits of our own that are under way. */
   readonly #work = new Set<Promise<unknown>>();
   #fail!: (error: Error) => void;
-  #isShortOfSpace = false;
+  /** Why the store takes no changes, as of the last look. */
+  #refusal: Error | undefined;
 
   /**
    * Opens the name space in `store`, making one where that is wanted and the store is empty, and upgrading one of an older version. VersionMismatchError, StorageDamagedError:
@@ -131,6 +132,7 @@ export class NameNode {
       balancerLimits: options.balanceBytesPerSecond === undefined ? {} : { bytesPerSecond: options.balanceBytesPerSecond },
       lastGenerationStamp: () => view.readCounters().lastGenerationStamp,
       countInodes: () => view.readCounters(),
+      readOnlyReason: () => this.#refusal?.message,
       isSpared: restoration && ((blockId) => isSpared(restoration, blockId, clock.monotonicMs() - startMs)),
     });
     const { blocks, safeMode, feed, health, datanodes, administration, balancer, service } = this.#services;
@@ -244,8 +246,9 @@ export class NameNode {
 
   #tellSpace(): void {
     const refusal = this.#parts.storeRefusal?.();
-    if ((refusal !== undefined) === this.#isShortOfSpace) return;
-    this.#isShortOfSpace = refusal !== undefined;
+    const isChange = (refusal !== undefined) !== (this.#refusal !== undefined);
+    this.#refusal = refusal;
+    if (!isChange) return;
     const event = refusal ? ({ level: 'error', message: `read-only: ${refusal.message}` } as const) : ({ level: 'info', message: 'the name node has space again, and takes changes' } as const);
     this.#services.feed.publish({ kind: 'storage-failed', ...event });
   }

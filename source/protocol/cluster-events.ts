@@ -85,6 +85,8 @@ export const clusterHealthSchema = Type.Object(
     status: Type.Union([Type.Literal('HEALTHY'), Type.Literal('DEGRADED'), Type.Literal('SAFE MODE')]),
     upTimeMs: byteCountSchema,
     timeMs: timeSchema,
+    /** Why the name node takes no changes though it is not in safe mode: its disk has too little space. Absent while it does. */
+    readOnlyReason: Type.Optional(Type.String()),
     safeMode: Type.Object({ isOn: Type.Boolean(), reason: Type.String(), reportedBlocks: byteCountSchema, totalBlocks: byteCountSchema }, strict),
     capacityBytes: byteCountSchema,
     usedBytes: byteCountSchema,

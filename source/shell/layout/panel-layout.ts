@@ -30,6 +30,7 @@ export function statusLine(state: ShellState, columns: number, glyphs: Glyphs): 
   const heartbeatMs = Math.max(0, ...nodes.filter(({ state: nodeState }) => nodeState === 'live').map(({ sinceHeartbeatMs }) => sinceHeartbeatMs));
   const heartbeat = segment(`heartbeat ${(heartbeatMs / 1000).toFixed(1)} s`);
   if (safeMode.isOn) facts.push(segment(safeMode.totalBlocks > 0 ? `${safeMode.reportedBlocks}/${safeMode.totalBlocks} blocks reported` : escapeControls(safeMode.reason)));
+  if (health.readOnlyReason !== undefined) facts.push(segment('read-only: no space on the name node', 'bad'));
   const isWell = health.status === 'HEALTHY' && !isRepairing;
   if (state.running && state.transfers.length > 0 && isWell) {
     facts.push(segment(`${nodes.reduce((sum, node) => sum + node.transferCount, 0)} in flight`), heartbeat);

@@ -227,6 +227,15 @@ test.serial('safemode is entered, told and left; wait waits for its end', async 
   await waitUntil(async () => (await bench.run('safemode get')).stdout === 'Safe mode is OFF\n');
 });
 
+test('report and safemode get say that the name node is read-only for want of space, and why', async (t) => {
+  const readOnlyReason = 'no space for /data/namenode: 12.0 M free';
+  const client = withMethod('getHealth', (one) => async () => ({ ...(await one.getHealth()), readOnlyReason }));
+  t.regex((await bench.run('report', { client })).stdout, /^The name node is read-only: no space for \/data\/namenode: 12\.0 M free\nConfigured Capacity: /);
+  t.true(((await bench.run('report', { client, isJson: true })).sink.records[0] as { health: { readOnlyReason?: string } }).health.readOnlyReason === readOnlyReason);
+  t.regex((await bench.run('safemode get', { client })).stdout, /^Safe mode is \w+\nThe name node is read-only: no space for \/data\/namenode: 12\.0 M free\n$/);
+  t.false((await bench.run('report')).stdout.includes('read-only'));
+});
+
 test('help and usage explain every command', async (t) => {
   const { stdout } = await bench.run('help');
   for (const name of ['ls', 'put, copyFromLocal', 'cluster', 'fsck']) t.true(stdout.includes(`  ${name} `), name);

@@ -43,12 +43,15 @@ test('on a disk that is nearly full changes are refused with the reason and the 
     const error = await t.throwsAsync(change(), { instanceOf: NoSpaceError });
     t.regex(error!.message, /399 B free, at least 400 B needed; reading goes on, .*rm -skipTrash/);
   }
+  t.like(bench.nameNode.health(), { status: 'DEGRADED' });
+  t.regex(bench.nameNode.health().readOnlyReason!, /^no space for .*399 B free, at least 400 B needed/);
   t.is((await bench.root('fs.getFileInfo', { path: '/a/f' }))!.lengthBytes, 7);
   t.is(await bench.root('fs.getFileInfo', { path: '/b' }), null);
   t.is((await bench.root('fs.getBlockLocations', { path: '/a/f', offsetBytes: 0, lengthBytes: 9 })).blocks[0]!.locations.length, 2);
   space.freeBytes = 400;
   await bench.turns(1500);
   t.true(await bench.root('fs.mkdirs', { path: '/b', ...mkdir }));
+  t.is(bench.nameNode.health().readOnlyReason, undefined);
   t.deepEqual(bench.events.filter(({ kind }) => kind === 'storage-failed').map(({ level }) => level), ['error', 'info']);
   await bench.nameNode.close();
   await store.close();

@@ -118,6 +118,11 @@ test('safe mode says how many blocks are reported', (t) => {
   t.is(rows(stateAfter([{ type: 'health-came', health, nowMs: 0 }]))[0], 'SAFE MODE 4/4 live · 12/40 blocks reported · 0 under-replicated · 0 missing');
 });
 
+test('a name node that takes no changes for want of space says so', (t) => {
+  const health = fixtureHealth({ status: 'DEGRADED', readOnlyReason: 'no space for /data/namenode: 12.0 M free' });
+  t.true(rows(stateAfter([{ type: 'health-came', health, nowMs: 0 }]))[0]!.startsWith('DEGRADED 4/4 live · read-only: no space on the name node · 0 under-replicated'));
+});
+
 test('a node that is to go says so where its traffic stands', (t) => {
   const datanodes = [
     fixtureNode('dn1', { adminState: 'decommissioning', adminPendingBlocks: 12 }),
