@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, resolve, sep } from 'node:path';
 import type { ParseError } from 'jsonc-parser';
 import { formatAddress, isLoopback, parseAddress } from './base/address.js';
 import { parseSize } from './base/size.js';
@@ -218,6 +218,8 @@ export async function parseConfig(content: string, { file, defaultDataDirectory 
   if (hardLeaseLimitMs < softLeaseLimitMs) complain('hard_lease_limit_ms', hardLeaseLimitMs, `at least "soft_lease_limit_ms", ${softLeaseLimitMs}`);
 
   const dataDirectories = [...new Set(value('data_dir', [defaultDataDirectory]).map((folder) => resolve(dirname(file), folder)))];
+  const inner = dataDirectories.find((folder) => dataDirectories.some((outer) => folder !== outer && isBelow(folder, outer)));
+  if (inner !== undefined) complain('data_dir', object['data_dir'], `folders beside each other, one a disk: ${inner} is below ${dataDirectories.find((outer) => inner !== outer && isBelow(inner, outer))!}`);
   const failedVolumesTolerated = value('failed_volumes_tolerated', -1);
   if (failedVolumesTolerated >= dataDirectories.length) complain('failed_volumes_tolerated', failedVolumesTolerated, `at most ${dataDirectories.length - 1}, one less than the folders of "data_dir"`);
 
@@ -226,6 +228,14 @@ export async function parseConfig(content: string, { file, defaultDataDirectory 
   if (editsKeptMs <= retryTimeoutMs) complain('edits_kept_ms', editsKeptMs, `more than "retry_timeout_ms", ${retryTimeoutMs}, for which a client may ask again`);
   const rackScript = value('rack_script', '');
   if (rackScript !== '' && Object.hasOwn(object, 'racks')) complain('rack_script', rackScript, 'no "racks" beside it: one of the two says where data nodes stand');
+
+  const racks = value('racks', {});
+  const twice = rackOfOneTwice(racks);
+  if (twice) complain('racks', object['racks'], `each node once: ${twice.join(' and ')} are the same`);
+  const safeModeMinDatanodes = value('safe_mode_min_datanodes', 0);
+  if (dataNodes.length > 0 && safeModeMinDatanodes > dataNodes.length) {
+    complain('safe_mode_min_datanodes', safeModeMinDatanodes, `at most ${dataNodes.length}, the number of "data_nodes"`);
+  }
 
   const config: Config = {
     file,
@@ -252,10 +262,10 @@ export async function parseConfig(content: string, { file, defaultDataDirectory 
     maxReplicationStreams: value('max_replication_streams', 4),
     maintenanceMinReplication: value('maintenance_min_replication', 1),
     balanceBytesPerSecond: value('balance_bandwidth', 100 * 1024 * 1024),
-    racks: value('racks', {}),
+    racks,
     rackScript: rackScript === '' ? undefined : resolve(dirname(file), rackScript),
     safeModeThreshold: value('safe_mode_threshold', 1),
-    safeModeMinDatanodes: value('safe_mode_min_datanodes', 0),
+    safeModeMinDatanodes,
     safeModeExtensionMs: value('safe_mode_extension_ms', 0),
     // The name node may share the disk, and takes no change, not even a deletion, once little is left for it.
     reservedBytes: value('reserved_space', 256 * 1024 * 1024),
@@ -345,6 +355,22 @@ function readAddress(key: string, value: unknown, defaultPort: number, complain:
     return undefined;
   }
   return formatAddress({ ...address, host: address.host === 'localhost' ? '127.0.0.1' : address.host });
+}
+
+function isBelow(folder: string, outer: string): boolean {
+  return folder.startsWith(outer.endsWith(sep) ? outer : `${outer}${sep}`);
+}
+
+/** Two spellings of one host, or of one host:port: which rack is meant nobody could tell. */
+function rackOfOneTwice(racks: Readonly<Record<string, string>>): [string, string] | undefined {
+  const seen = new Map<string, string>();
+  for (const text of Object.keys(racks)) {
+    const node = text.replace(/^(?:localhost|\[::1\])(?=:|$)/, '127.0.0.1');
+    const first = seen.get(node);
+    if (first !== undefined) return [first, text];
+    seen.set(node, text);
+  }
+  return undefined;
 }
 
 async function suggestion(key: string): Promise<string> {

@@ -29,7 +29,7 @@ export async function readState(file: string): Promise<ClusterState> {
     text = await readFile(file, 'utf8');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { added: [], processes: new Map(), names: new Map() };
-    throw error;
+    throw storageError(error, `reading ${file}, the state of the cluster on this machine`);
   }
   return parseState(text, file);
 }

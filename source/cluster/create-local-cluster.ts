@@ -7,6 +7,7 @@ import { counted } from '../base/text.js';
 import type { ClusterHealth } from '../protocol/cluster-events.js';
 import { CancelledError, type DfsError, InputOutputError, InvalidArgumentError, StorageLockedError, UnavailableError } from '../protocol/errors.js';
 import { nodeDisk } from '../storage/node-disk.js';
+import { storageError } from '../storage/storage-error.js';
 import { lockDirectory } from '../storage/store-lock.js';
 import { readIdentity } from '../storage/volume-identity.js';
 import { type ClusterState, readState, stateFilePath, writeState } from './cluster-state.js';
@@ -175,7 +176,9 @@ class ProcessCluster implements LocalCluster {
   /** Waits for its turn, and gives the state as it is then. */
   async #exclusively<T>({ signal, onProgress }: CallOptions, work: (state: ClusterState) => Promise<T>): Promise<T> {
     const { dataDirectory } = this.#config;
-    await mkdir(dataDirectory, { recursive: true, mode: 0o700 });
+    await mkdir(dataDirectory, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
+      throw storageError(error, `the first "data_dir", ${dataDirectory}, must be a directory that can be written to`);
+    });
     let isTold = false;
     for (;;) {
       throwIfCancelled(signal);

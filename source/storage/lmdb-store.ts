@@ -12,6 +12,7 @@ import { checkLmdbFiles } from './lmdb-check.js';
 import { maxKeyBytes } from './overlay.js';
 import { DamagedRecordError, decodeRecord, encodeRecord } from './record.js';
 import { type DirectoryLock, lockDirectory } from './store-lock.js';
+import { storageError } from './storage-error.js';
 import { syncAncestors } from './sync-ancestors.js';
 import { syncDirectory } from './sync-directory.js';
 import { type StoreBackend, TransactionQueue } from './transaction-queue.js';
@@ -56,8 +57,11 @@ export async function openLmdbStore(options: LmdbStoreOptions): Promise<Snapshot
     await checkUnlessClean(options);
     return new TransactionQueue(new LmdbBackend(options, openDatabase(options), undefined));
   }
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  const lock = await lockDirectory(directory);
+  const lock = await mkdir(directory, { recursive: true, mode: 0o700 })
+    .then(() => lockDirectory(directory))
+    .catch((error: unknown) => {
+      throw storageError(error, `the directory of the store, ${directory}, cannot be used; repair it, or give another one`);
+    });
   try {
     let damage: DamagedRecordError | undefined;
     if ((await fingerprint(directory)) === undefined) {
@@ -196,8 +200,12 @@ class LmdbBackend implements StoreBackend {
     const freeBytes = this.#freeBytes();
     const floorBytes = mayUseReserve ? Math.floor(this.#minFreeBytes / reserveDivisor) : this.#minFreeBytes;
     if (freeBytes >= floorBytes) return undefined;
+    const shortage = `no space for ${this.name}: ${formatReport(freeBytes)} free, at least ${formatReport(floorBytes)} needed`;
+    // A new one has nothing to read, and nothing to delete.
+    const isEmpty = [...this.range({ ...wholeRange, limit: 1 })].length === 0;
+    if (isEmpty) return new NoSpaceError(`${shortage}; make space on its disk, or give another directory`);
     const remedy = mayUseReserve ? 'make space on its disk' : 'make space on its disk, or delete files (rm -skipTrash)';
-    return new NoSpaceError(`no space for ${this.name}: ${formatReport(freeBytes)} free, at least ${formatReport(floorBytes)} needed; reading goes on, and writing by itself once there is space: ${remedy}`);
+    return new NoSpaceError(`${shortage}; reading goes on, and writing by itself once there is space: ${remedy}`);
   }
 
   async commit(run: (writer: KeyValueTransaction) => void): Promise<void> {

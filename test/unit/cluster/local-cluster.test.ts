@@ -169,6 +169,14 @@ test('when no data node is left, or it was started alone, it is told by its name
   t.deepEqual((await cluster().status()).map(({ state }) => state), ['running', 'stopped'], 'the name node goes on');
 });
 
+test('a data folder that cannot be used is told in one line, by up and by status', async (t) => {
+  const { cluster, nameNode, dataNodes, configFile } = await fixture(t);
+  const dataDirectory = join(configFile, 'data');
+  const broken = () => cluster({ config: { file: configFile, nameNode, dataNodes, dataDirectory, dataDirectories: [dataDirectory] } });
+  await t.throwsAsync(broken().up({}), { name: 'InputOutputError', message: new RegExp(`^the first "data_dir", ${dataDirectory}, must be a directory that can be written to: ENOTDIR`) });
+  await t.throwsAsync(broken().status(), { name: 'InputOutputError', message: /^reading .*, the state of the cluster on this machine: ENOTDIR/ });
+});
+
 test('a further data node that ends during its start is not remembered', async (t) => {
   const { cluster, dataNodes, configure } = await fixture(t, 2);
   const faults: Record<string, string> = {};

@@ -164,10 +164,17 @@ test('below the floor of free space changes are refused and reads go on; with sp
   await store.transact((transaction) => transaction.put('b', Buffer.from('2')));
   await store.close();
   free = 0;
-  await t.throwsAsync(openStore(`${directory}-new`, options), { name: 'NoSpaceError' });
+  await t.throwsAsync(openStore(`${directory}-new`, options), { name: 'NoSpaceError', message: /^no space for .*: 0 B free, at least 500 B needed; make space on its disk, or give another directory$/ }, 'there is nothing to read yet');
   const again = await openStore(directory, options);
   t.is(Buffer.from(again.get('b')!).toString(), '2');
   await again.close();
+});
+
+test('a directory that cannot be made is named, with the reason', async (t) => {
+  const folder = await temporaryFolder(t);
+  await writeFile(join(folder, 'file'), '');
+  const directory = join(folder, 'file', 'store');
+  await t.throwsAsync(openStore(directory), { name: 'InputOutputError', message: new RegExp(`^the directory of the store, ${directory}, cannot be used; .*: ENOTDIR`) });
 });
 
 test('what was left of a creation that was killed is swept away', async (t) => {
