@@ -56,9 +56,13 @@ export class CutProxy {
     this.set({ up: pass, down: pass });
   }
 
-  /** RST to both ends of every connection. */
+  /** RST to both ends of every connection, but for an end that has been told of the other's already. */
   reset(): void {
-    for (const socket of this.#sockets) socket.resetAndDestroy();
+    for (const socket of this.#sockets) {
+      // While its shutdown is on its way a socket cannot be reset (UV_EINVAL of uv_tcp_close_reset): it would stay, and never close.
+      if (socket.writableEnded) socket.destroy();
+      else socket.resetAndDestroy();
+    }
   }
 
   async close(): Promise<void> {
