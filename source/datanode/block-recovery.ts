@@ -2,6 +2,7 @@ import { blockName, type ReplicaLocation } from '../protocol/block.js';
 import type { DatanodeCommand, DatanodeServiceProtocol } from '../protocol/datanode-protocol.js';
 import { InputOutputError } from '../protocol/errors.js';
 import type { RpcCaller } from '../protocol/method.js';
+import type { BlockStore } from '../storage/block-store.js';
 import type { NodeContext } from './node-context.js';
 import { decideRecovery, type RecoveryReply } from './recovery-decision.js';
 
@@ -58,6 +59,14 @@ export class BlockRecoveries {
     this.#queued.set(blockId, order);
     running?.stop.abort();
     this.#startNext();
+  }
+
+  /** Ends the recovery of the replica here, and tells the name node of it: the primary may not come to that. */
+  async update(request: Parameters<BlockStore['updateRecovery']>[0]): Promise<{ storageId: string }> {
+    const { blockId, recoveryGeneration, newLengthBytes } = request;
+    const { storageId } = await this.#node.store.updateRecovery(request);
+    this.#node.onReceived({ blockId, generationStamp: recoveryGeneration, lengthBytes: newLengthBytes }, storageId);
+    return { storageId };
   }
 
   async close(): Promise<void> {
@@ -150,7 +159,7 @@ export class BlockRecoveries {
     newLengthBytes: number,
     signal: AbortSignal,
   ): Promise<{ storageId: string }> {
-    if (this.#isOwn(location)) return this.#node.store.updateRecovery({ blockId: block.blockId, recoveryGeneration, newLengthBytes });
+    if (this.#isOwn(location)) return this.update({ blockId: block.blockId, recoveryGeneration, newLengthBytes });
     const params = { block, recoveryGeneration, newLengthBytes, token };
     return this.#peer(location.address).call('replica.updateRecovery', params, { signal, timeoutMs: replicaLimitMs });
   }

@@ -140,6 +140,9 @@ export class CommandExecutor {
         const result = await this.#node.store.invalidate(block);
         if (result.outcome === 'newer') {
           this.#node.logger.info(`${blockName(block)} is not deleted: there is a newer generation`);
+          // The name node would go on ordering it, and does not know what is here: it decides anew.
+          const replica = this.#node.store.getReplica(block.blockId);
+          if (replica?.state === 'finalized') this.#node.onReceived(replica.block, replica.storageId);
           continue;
         }
         if (result.outcome === 'removed') this.#node.counters.replicasDeleted++;

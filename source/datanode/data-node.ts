@@ -109,6 +109,7 @@ export class DataNode {
   readonly #node: NodeContext;
   readonly #link: NameNodeLink;
   readonly #check: ReplicaCheck;
+  readonly #recoveries: BlockRecoveries;
   readonly #executor: CommandExecutor;
   readonly #checksums = new Permits({ limit: 2, queueLimit: 256, what: 'checksums of blocks are being computed' });
   readonly #channels = new Set<BlockChannel>();
@@ -169,12 +170,13 @@ export class DataNode {
         if (store.getReplica(block.blockId)?.state !== 'being-written') this.#check.request(block, { isOrdered: false });
       },
     };
+    this.#recoveries = new BlockRecoveries(this.#node, {
+      openPeer: options.openPeer,
+      commit: (recovered, signal) => this.#link.commitRecovery(recovered, signal),
+    });
     this.#executor = new CommandExecutor(this.#node, {
       check: this.#check,
-      recoveries: new BlockRecoveries(this.#node, {
-        openPeer: options.openPeer,
-        commit: (recovered, signal) => this.#link.commitRecovery(recovered, signal),
-      }),
+      recoveries: this.#recoveries,
       maxCopies: this.#settings.maxReplicationStreams,
       onDeleted: (block, storageId) => this.#noteDeleted(block, storageId),
     });
@@ -321,8 +323,7 @@ export class DataNode {
       },
       'replica.updateRecovery': async ({ block, recoveryGeneration, newLengthBytes }, context) => {
         checkPeer(context);
-        const { storageId } = await store.updateRecovery({ blockId: block.blockId, recoveryGeneration, newLengthBytes });
-        return { storageId };
+        return this.#recoveries.update({ blockId: block.blockId, recoveryGeneration, newLengthBytes });
       },
       'replica.getInfo': ({ blockId }) => store.getReplica(blockId) ?? null,
       'replica.getChecksum': async ({ block, bytesPerCrc }) => {

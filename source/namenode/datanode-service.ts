@@ -194,6 +194,7 @@ export class DatanodeService implements Handlers<DatanodeProtocol> {
         const storage = this.#storage(node, storageId);
         if (storage.isFailed) continue;
         node.recentEvents.note(block.blockId, true, nowMs, reportRaceMs);
+        node.invalidations.outrun(block);
         takeReplica(this.#parts, { node, storageIndex: node.storages.indexOf(storage) }, block, -1, true, nowMs);
         continue;
       }

@@ -81,6 +81,12 @@ export class InvalidationQueue {
     this.#ordered.delete(blockId);
   }
 
+  /** The node has this, and was told to delete an older generation of it: that order is over. */
+  outrun(block: Block): void {
+    const order = this.#ordered.get(block.blockId);
+    if (order && order.block.generationStamp < block.generationStamp) this.confirm(block.blockId);
+  }
+
   /** The node's process is a new one: what was ordered may have been lost with the old one. */
   orderAgain(): void {
     for (const { block } of [...this.#ordered.values()]) {

@@ -330,6 +330,7 @@ export class SimulatedDatanode {
         const aside = this.quarantined.get(block.blockId);
         if (aside && aside.generationStamp <= block.generationStamp) this.quarantined.delete(block.blockId);
         if (!replica) this.tell('deleted', block);
+        if (replica && replica.generationStamp > block.generationStamp) this.tell('received', replica);
         if (!replica || replica.generationStamp > block.generationStamp) continue;
         this.#cluster.noteDeletion(this, replica);
         this.replicas.delete(block.blockId);

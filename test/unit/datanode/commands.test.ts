@@ -127,8 +127,8 @@ test('deleted replicas are gone from the disk and reported, absent ones too; a n
       kind: 'invalidate',
       blocks: [one, { blockId: 2, generationStamp: 9, lengthBytes: 0 }, { blockId: 3, generationStamp: 9, lengthBytes: 0 }],
     });
-    await until(() => node!.nameNode.events().length === 2);
-    t.deepEqual(node!.nameNode.events().sort(), ['deleted 1_9', 'deleted 3_9']);
+    await until(() => node!.nameNode.events().length === 3);
+    t.deepEqual(node!.nameNode.events().sort(), ['deleted 1_9', 'deleted 3_9', 'received 2_12'], 'the name node is told what is there instead');
     t.is(node!.store.getReplica(1), undefined);
     t.is(node!.store.getReplica(2)?.state, 'finalized');
     await until(() => node!.disk.files().every((path) => !path.includes('trash') && !path.includes('blk_1')));

@@ -44,3 +44,17 @@ test('a node that comes back with the generation of before an append is believed
   await cluster.runUntil(() => cluster.holders(appended).length === 3);
   t.deepEqual(cluster.deletionsOfLastCopies, []);
 });
+
+test('a file is deleted while a replica of it is being recovered: what the recovery leaves goes after the grace, and no order hangs (faults 38, 49)', async (t) => {
+  const cluster = await BlockCluster.started(3);
+  const block = cluster.write();
+  await cluster.run(1000);
+  const [ahead] = cluster.nodes;
+  ahead!.replicas.set(block.blockId, { ...block, generationStamp: block.generationStamp + 1 });
+  cluster.delete(block);
+  await cluster.run(5000);
+  t.true(ahead!.replicas.has(block.blockId), 'nobody knows yet what it is');
+  t.is(cluster.services.health().blocks.pendingDeletion, 0);
+  await cluster.run(65_000);
+  t.false(ahead!.replicas.has(block.blockId));
+});
