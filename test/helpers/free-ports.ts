@@ -1,29 +1,49 @@
-import { createServer } from 'node:net';
-import { threadId } from 'node:worker_threads';
+import { createServer, type Server } from 'node:net';
 
 /**
  * Ports of 127.0.0.1 that nobody listens on, rising, and with `spare` ones behind the last that nobody else is given. Not from the
  * range that the system takes for outgoing connections, as port 0 would be: one of those could be in use again a moment later. Each
- * process that runs tests has a block of its own.
+ * process that runs tests has a block of its own: whoever listens on the first port of a block has it, for as long as it lives.
  */
 const blockSize = 256;
 const blockCount = 78;
-const first = 10_240 + ((process.pid * 31 + threadId) % blockCount) * blockSize;
-let next = 0;
+const firstPort = 10_240;
+let block: Promise<number> | undefined;
+let next = 1;
 
 export async function freePorts(count: number, spare = 0): Promise<number[]> {
+  const first = await (block ??= takeBlock());
   const ports: number[] = [];
-  while (ports.length < count + spare) {
-    const port = first + (next++ % blockSize);
+  for (let tried = 0; ports.length < count + spare; tried++) {
+    if (tried === blockSize) throw new Error(`no ${count + spare} free ports from ${first} on`);
+    const port = first + next;
+    next = (next % (blockSize - 1)) + 1;
     if (await isFree(port)) ports.push(port);
   }
   return ports.sort((a, b) => a - b).slice(0, count);
 }
 
-function isFree(port: number): Promise<boolean> {
+async function takeBlock(): Promise<number> {
+  for (let i = 0; i < blockCount; i++) {
+    const first = firstPort + ((process.pid + i) % blockCount) * blockSize;
+    const server = await listen(first);
+    if (!server) continue;
+    server.unref();
+    return first;
+  }
+  throw new Error(`all blocks of ports from ${firstPort} on are taken`);
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = await listen(port);
+  if (server) await new Promise((resolve) => server.close(resolve));
+  return server !== undefined;
+}
+
+function listen(port: number): Promise<Server | undefined> {
   return new Promise((resolve) => {
     const server = createServer();
-    server.once('error', () => resolve(false));
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+    server.once('error', () => resolve(undefined));
+    server.listen(port, '127.0.0.1', () => resolve(server));
   });
 }

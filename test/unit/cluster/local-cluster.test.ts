@@ -28,7 +28,22 @@ interface Fixture {
   starts: () => Promise<string[]>;
 }
 
+// Of clusters at the same time: with all of them at once each would be slower than what it waits for.
+let free = 4;
+const waiting: (() => void)[] = [];
+
+async function takeTurn(): Promise<() => void> {
+  if (free === 0) await new Promise<void>((resolve) => waiting.push(resolve));
+  else free--;
+  return () => {
+    const next = waiting.shift();
+    if (next) next();
+    else free++;
+  };
+}
+
 async function fixture(t: ExecutionContext, dataNodeCount = 2, content: object = {}): Promise<Fixture> {
+  t.teardown(await takeTurn());
   const folder = await mkdtemp(join(tmpdir(), 'dfsh-cluster-'));
   const [nameNodePort, ...ports] = await freePorts(1 + dataNodeCount, 2);
   const nameNode = `127.0.0.1:${nameNodePort}`;
@@ -38,7 +53,7 @@ async function fixture(t: ExecutionContext, dataNodeCount = 2, content: object =
   const configure = (more: object) => writeFile(configFile, JSON.stringify({ data_nodes: dataNodes, ...more }));
   await configure(content);
   const cluster = (options: Partial<LocalClusterOptions> = {}) =>
-    createLocalCluster({ config: { file: configFile, nameNode, dataNodes, dataDirectory, dataDirectories: [dataDirectory] }, launch: { execPath: process.execPath, entry }, clock: systemClock, startLimitMs: 20_000, ...options });
+    createLocalCluster({ config: { file: configFile, nameNode, dataNodes, dataDirectory, dataDirectories: [dataDirectory] }, launch: { execPath: process.execPath, entry }, clock: systemClock, startLimitMs: 60_000, ...options });
   t.teardown(async () => {
     await cluster({ stopLimitMs: 100 }).down({});
     await rm(folder, { recursive: true });
