@@ -1,5 +1,5 @@
 import type { LocatedBlock } from '../protocol/block.js';
-import { InvalidArgumentError } from '../protocol/errors.js';
+import { InvalidArgumentError, LeaseExpiredError } from '../protocol/errors.js';
 import type { FileStatus } from '../protocol/file-status.js';
 import { type AbandonedFiles, cleanUpLimitMs } from './abandoned-files.js';
 import { BlockWriter, type FileContext, whenReplicated, type WrittenBlock } from './block-writer.js';
@@ -105,7 +105,7 @@ export class OutputStream implements FileWriter {
   async write(bytes: Uint8Array): Promise<void> {
     await this.#exclusively(async () => {
       for (let at = 0; at < bytes.length; ) {
-        const packet = this.#current ?? (await this.#startPacket());
+        const packet = await this.#packetToFill();
         const free = packet.free();
         const length = Math.min(free.length, bytes.length - at);
         free.set(length === bytes.length ? bytes : bytes.subarray(at, at + length));
@@ -116,7 +116,7 @@ export class OutputStream implements FileWriter {
   }
 
   async acquire(): Promise<Uint8Array> {
-    const free = await this.#exclusively(async () => (this.#current ?? (await this.#startPacket())).free());
+    const free = await this.#exclusively(async () => (await this.#packetToFill()).free());
     this.#isLent = true;
     return free;
   }
@@ -174,6 +174,16 @@ export class OutputStream implements FileWriter {
     }
   }
 
+  async #packetToFill(): Promise<Packet> {
+    if (this.#current?.isFull) this.#sealCurrent({ isLast: true });
+    else if (this.#filledInBlock === this.#status.blockSizeBytes && this.#hasBegun) {
+      // Its last bytes went out with a sync.
+      this.#queues.at(-1)!.pushEmpty({ isLast: true });
+      this.#filledInBlock = 0;
+    }
+    return this.#current ?? this.#startPacket();
+  }
+
   async #startPacket(): Promise<Packet> {
     const buffer = await this.#takeBuffer();
     const { chunkBytes } = this.#file;
@@ -207,7 +217,10 @@ export class OutputStream implements FileWriter {
     packet.fill(lengthBytes);
     this.#filledInBlock += lengthBytes;
     this.#takenBytes += lengthBytes;
-    if (packet.isFull) this.#sealCurrent({ isLast: this.#filledInBlock === this.#status.blockSizeBytes });
+    if (!packet.isFull) return;
+    const isLast = this.#filledInBlock === this.#status.blockSizeBytes;
+    // A block that ends without a sync is kept open until there is more for the file: a sync may come first.
+    if (!isLast || this.#file.isDurable) this.#sealCurrent({ isLast });
   }
 
   #sealCurrent(marks: PacketMarks): void {
@@ -363,8 +376,8 @@ export class OutputStream implements FileWriter {
 
   #fail(error: Error): void {
     if (this.#failure || this.#state === 'closed') return;
-    this.#failure = error;
-    this.#options.stop.abort(error);
+    this.#failure = withPath(error, this.#file.path);
+    this.#options.stop.abort(this.#failure);
     this.#wakeDriver?.();
     this.#wakeCaller?.();
   }
@@ -373,6 +386,12 @@ export class OutputStream implements FileWriter {
     this.#options.userSignal?.removeEventListener('abort', this.#onUserAbort);
     this.#options.onEnd();
   }
+}
+
+/** A deleted file has no path any more at the name node: here it is known. */
+function withPath(error: Error, path: string): Error {
+  if (!(error instanceof LeaseExpiredError) || error.path !== undefined || error.message.includes(path)) return error;
+  return new LeaseExpiredError(error.message.replace(/(?=\(inode \d+\))/, `${path} `), { path, details: error.details, cause: error });
 }
 
 function noop(): void {}

@@ -30,7 +30,7 @@ export async function sendAway(departure: Departure, context: CommandContext): P
   const { datanodeUuid, name } = report;
   const startedMs = clock.monotonicMs();
   const id = `${operation}-${name}`;
-  const outcome = { operation, source: name, target: '', bytes: 0, notes: [] };
+  const outcome = { operation, source: name, target: '', bytes: undefined, notes: [] };
   let mostPending = 0;
   let told = '';
   let hasWaited = false;
@@ -55,11 +55,12 @@ export async function sendAway(departure: Departure, context: CommandContext): P
       report = (await client.getDatanodes()).find((one) => one.datanodeUuid === datanodeUuid) ?? report;
     }
   } catch (error) {
-    sink.end(id, { ...outcome, result: signal.aborted ? 'cancelled' : 'failed', durationMs: clock.monotonicMs() - startedMs });
+    const copiedBlocks = mostPending - report.adminPendingBlocks;
+    sink.end(id, { ...outcome, blockCount: copiedBlocks, result: signal.aborted ? 'cancelled' : 'failed', durationMs: clock.monotonicMs() - startedMs });
     if (signal.aborted) sink.err(`${name} stays wished away, and goes on without this command; \`recommission ${name}' takes it back`);
     throw error;
   }
-  if (hasWaited) sink.end(id, { ...outcome, result: 'done', durationMs: clock.monotonicMs() - startedMs });
+  if (hasWaited) sink.end(id, { ...outcome, blockCount: mostPending, result: 'done', durationMs: clock.monotonicMs() - startedMs });
   say(report, context);
   return 0;
 }

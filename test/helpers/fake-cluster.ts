@@ -64,7 +64,7 @@ export class FakeCluster {
   readonly calls: Call[] = [];
   readonly requests: { address: string; type: 'write' | 'read' | 'transfer'; body: WriteRequest | ReadRequest | TransferRequest }[] = [];
   readonly files = new Map<string, FakeFile>();
-  onPacket: (packet: { sequence: number; offset: number; isLast: boolean; nodes: FakeNode[]; request: WriteRequest }) => PacketFault = () => undefined;
+  onPacket: (packet: { sequence: number; offset: number; isLast: boolean; isSync: boolean; nodes: FakeNode[]; request: WriteRequest }) => PacketFault = () => undefined;
   onWrite: (nodes: FakeNode[], request: WriteRequest) => StatusMessage | 'silent' | 'working' | undefined = () => undefined;
   /** Why a copy for a pipeline is refused. */
   onTransfer: (request: TransferRequest) => StatusMessage | undefined = () => undefined;
@@ -319,7 +319,7 @@ export class FakeCluster {
       const frame = await channel.read();
       const header = frame && decodePacketHeader(frame);
       if (!header) throw new Error('the writer sent no packet');
-      const fault = this.onPacket({ sequence: header.sequence, offset: header.offsetInBlock, isLast: header.isLast, nodes, request });
+      const fault = this.onPacket({ sequence: header.sequence, offset: header.offsetInBlock, isLast: header.isLast, isSync: header.isSync, nodes, request });
       if (fault === 'break' || nodes.some((node) => node.isDown)) return channel.destroy();
       if (fault === 'silent') return forever;
       if (fault === 'working') return this.#tellWorking(channel);

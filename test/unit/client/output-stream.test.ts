@@ -67,6 +67,43 @@ for (const [blockSizeBytes, lengthBytes] of [
   });
 }
 
+for (const [title, lengths] of [
+  ['at once', [1000]],
+  ['in parts', [400, 600]],
+  ['as its second block', [1500, 500]],
+] as const) {
+  test(`where a close is not durable, a sync exactly at the end of a block (filled ${title}) syncs it before it ends, and the file goes on`, async (t) => {
+    const cluster = new FakeCluster();
+    const packets: [offset: number, mark: string][] = [];
+    cluster.onPacket = ({ offset, isLast, isSync }) => void packets.push([offset, isSync ? 'sync' : isLast ? 'last' : '']);
+    const bytes = patternBytes(3000);
+    const writer = await cluster.client({ isDurableClose: false }).openWriter('/f', { blockSizeBytes: 1000 });
+    let at = 0;
+    for (const length of lengths) await writer.write(bytes.subarray(at, (at += length)));
+    await writer.hflush();
+    await writer.hsync();
+    t.deepEqual(packets.at(-1), [1000, 'sync'], 'the block was still open');
+    await writer.write(bytes.subarray(at, 2500));
+    await writer.hsync();
+    (await writer.acquire()).set(bytes.subarray(2500));
+    await writer.commit(500);
+    await writer.hsync();
+    t.deepEqual(packets.at(-1), [500, 'sync']);
+    const { status } = await writer.close();
+    t.is(status.lengthBytes, 3000);
+    t.is(packets.filter(([, mark]) => mark === 'last').length, 3);
+    for (const node of cluster.nodes.slice(0, 3)) t.true(cluster.contentOn('/f', node).equals(bytes));
+  });
+}
+
+test('where a close is not durable, blocks end as they are filled when nobody syncs, without a packet more', async (t) => {
+  const cluster = new FakeCluster();
+  const packets: [offset: number, isLast: boolean][] = [];
+  cluster.onPacket = ({ offset, isLast }) => void packets.push([offset, isLast]);
+  await writeFile(cluster.client({ isDurableClose: false }), '/f', patternBytes(2500), { blockSizeBytes: 1000, pieceBytes: 500 });
+  t.deepEqual(packets, [[0, true], [0, true], [0, true]]);
+});
+
 test('a buffer that was acquired is filled in place, in parts too', async (t) => {
   const cluster = new FakeCluster();
   const writer = await cluster.client().openWriter('/f', { blockSizeBytes: 1000 });

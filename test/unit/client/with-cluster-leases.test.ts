@@ -15,6 +15,17 @@ async function waitUntilClosed(client: DfsClient, path: string): Promise<number>
   return (await client.stat(path)).lengthBytes;
 }
 
+test('a writer whose file was deleted meanwhile is told so by its path', async (t) => {
+  const cluster = await MiniCluster.start(t, { blockSizeBytes });
+  const [client, other] = [cluster.client(), cluster.client()];
+  const writer = await client.openWriter('/f');
+  await writer.write(patternBytes(1000));
+  await writer.hflush();
+  await other.delete('/f');
+  await writer.write(patternBytes(1000));
+  await t.throwsAsync(writer.close(), { instanceOf: LeaseExpiredError, message: /^File (does not exist|is deleted): \/f \(inode \d+\) Holder / });
+});
+
 for (const [title, flushedBytes, restBytes] of [
   ['a few bytes', 10, 0],
   ['inside the first block', 100_000, 50_000],

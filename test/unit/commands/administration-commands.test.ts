@@ -1,4 +1,5 @@
 import test from 'ava';
+import { summaryLines } from '../../../source/commands/progress-text.js';
 import { CommandBench } from '../../helpers/command-bench.js';
 import { RecorderSink } from '../../helpers/recorder-sink.js';
 import { waitUntil } from '../../helpers/mini-cluster.js';
@@ -10,9 +11,10 @@ async function startBench(t: { teardown(end: () => Promise<void>): void }, dataN
 test('decommission empties a node and waits for it; report and fsck show it, recommission takes it back', async (t) => {
   const bench = await startBench(t, 4);
   await bench.write('/f', 'x'.repeat(300_000));
-  const { code, stdout } = await bench.run('decommission dn2');
+  const { code, stdout, sink } = await bench.run('decommission dn2');
   t.is(code, 0);
   t.regex(stdout, /^dn2 \(127\.0\.0\.1:\d+\): Decommissioned$/m);
+  for (const { outcome } of sink.ended) t.regex(summaryLines(outcome).join(), /^✓ decommission dn2 {3}\d+\.\d s( {2}\d+ blocks?)?$/, 'blocks were copied, and no bytes of ours moved');
   t.regex((await bench.run('report')).stdout, /Decommission Status : Decommissioned/);
   t.regex((await bench.run('report -decommissioning')).stdout, /Decommissioning datanodes \(0\):/);
   const check = await bench.run('fsck / -files -blocks -locations');
@@ -38,6 +40,7 @@ test('decommission with too few nodes waits, says for what, and Ctrl-C ends the 
   await waitUntil(() => sink.notices.some((line) => /3 replicas are wanted, and only 2 data nodes are live and in service/.test(line)));
   stop.abort();
   t.is((await running).code, 130);
+  t.regex(summaryLines(sink.ended[0]!.outcome).join(), /^- decommission cancelled dn1 {3}\d+\.\d s$/, 'no bytes of ours were moved');
   t.true(sink.errors.some((line) => line.includes("`recommission dn1' takes it back")), sink.errors.join('\n'));
   const shown = (await bench.run('report -decommissioning')).stdout;
   t.regex(shown, /Decommissioning datanodes \(1\):\n\nName: /);
