@@ -6,6 +6,8 @@ import type { Disk, DiskEntry, DiskFile, DiskSpace, OpenMode } from '../../sourc
 interface FileNode {
   bytes: Buffer;
   durable: Buffer;
+  /** Pages whose sync failed and that were not written again since: clean for the system, and never written to the disk. */
+  lostPages?: Set<number>;
 }
 
 type Node = FileNode | 'directory';
@@ -34,6 +36,9 @@ export type DiskCall =
 
 /** What a power cut does with what was not synced: nothing of it stays, all of it, or any part. */
 export type Unsynced = 'lost' | 'kept' | 'torn';
+
+/** What the system's cache holds, and writes, as a whole. */
+const pageBytes = 4096;
 
 /** What a disk writes wholly or not at all. */
 const sectorBytes = 512;
@@ -92,8 +97,11 @@ export class SimulatedDisk {
     this.#paths = new Map(this.#durable);
     // What was made in a directory that is gone is gone too.
     for (const path of this.#paths.keys()) if (path !== '/' && this.#paths.get(dirname(path)) !== 'directory') this.#paths.delete(path);
-    for (const node of this.#paths.values())
-      if (node !== 'directory') node.bytes = node.durable = Buffer.from(settle(node, unsynced, random));
+    for (const node of this.#paths.values()) {
+      if (node === 'directory') continue;
+      node.bytes = node.durable = Buffer.from(settle(node, unsynced, random));
+      delete node.lostPages;
+    }
     this.#durable = new Map(this.#paths);
     this.restart();
   }
@@ -104,6 +112,15 @@ export class SimulatedDisk {
     this.#isDead = false;
     this.#locks.clear();
     this.onCall = () => {};
+  }
+
+  /** Copies all files and directories, as they are now, to an empty disk: durably, as a copy of a data directory that was taken with care. */
+  copyTo(target: SimulatedDisk): void {
+    for (const [path, node] of this.#paths) {
+      const copy: Node = node === 'directory' ? node : { bytes: Buffer.from(node.bytes), durable: Buffer.from(node.bytes) };
+      target.#paths.set(path, copy);
+      target.#durable.set(path, copy);
+    }
   }
 
   /** Every file's path. */
@@ -125,6 +142,20 @@ export class SimulatedDisk {
     if (node === undefined || node === 'directory') return undefined;
     for (let parent = dirname(path); parent !== '/'; parent = dirname(parent)) if (this.#durable.get(parent) !== 'directory') return undefined;
     return node.durable;
+  }
+
+  /**
+   * A sync of the file has failed, and the system takes its pages for clean: they are read as they were written, a later sync succeeds
+   * without them, and a power cut shows what really is on the disk.
+   */
+  loseUnsynced(path: string): void {
+    const node = this.#paths.get(path);
+    if (node === undefined || node === 'directory') return;
+    node.lostPages ??= new Set();
+    const { bytes, durable } = node;
+    for (let at = 0; at < bytes.length; at += pageBytes) {
+      if (!bytes.subarray(at, at + pageBytes).equals(durable.subarray(at, Math.min(at + pageBytes, bytes.length)))) node.lostPages.add(at / pageBytes);
+    }
   }
 
   /** Changes what lies on the disk, behind everybody's back. */
@@ -174,7 +205,7 @@ export class SimulatedDisk {
       dataSync: async () => {
         await call('dataSync');
         this.syncCount++;
-        node.durable = Buffer.from(node.bytes);
+        node.durable = Buffer.from(reachable(node));
       },
       close: async () => {},
     };
@@ -308,6 +339,22 @@ function write(node: FileNode, bytes: Uint8Array, positionBytes: number): void {
     node.bytes = grown;
   }
   node.bytes.set(bytes, positionBytes);
+  // A page that is written again is written out as a whole, with what was lost of it.
+  if (node.lostPages) for (let page = Math.floor(positionBytes / pageBytes); page * pageBytes < end; page++) node.lostPages.delete(page);
+}
+
+/** What of a file can still get to the disk: all, but for pages that a failed sync has left clean; there is what was there, or nothing. */
+function reachable({ bytes, durable, lostPages }: FileNode): Buffer {
+  if (!lostPages?.size) return bytes;
+  const result = Buffer.from(bytes);
+  for (const page of lostPages) {
+    const at = page * pageBytes;
+    if (at >= result.length) continue;
+    const end = Math.min(at + pageBytes, result.length);
+    result.fill(0, at, end);
+    if (at < durable.length) durable.copy(result, at, at, end);
+  }
+  return result;
 }
 
 /** About half of a write, up to the begin of a sector. */
@@ -317,7 +364,9 @@ function tornLength(positionBytes: number, lengthBytes: number): number {
 }
 
 /** Of a file: what was synced, what was written, or sectors of both, and any length between. */
-function settle({ bytes, durable }: FileNode, unsynced: Unsynced, random: Random): Buffer {
+function settle(node: FileNode, unsynced: Unsynced, random: Random): Buffer {
+  const { durable } = node;
+  const bytes = reachable(node);
   if (unsynced !== 'torn') return unsynced === 'lost' ? durable : bytes;
   const [short, long] = [Math.min(bytes.length, durable.length), Math.max(bytes.length, durable.length)];
   const result = Buffer.alloc(short + random.integer(long - short + 1));

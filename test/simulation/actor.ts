@@ -2,6 +2,7 @@ import type { Random } from '../../source/base/random.js';
 import type { DfsClient, FileWriter } from '../../source/client/client-api.js';
 import { DfsError, FileNotFoundError } from '../../source/protocol/errors.js';
 import type { FileStatus } from '../../source/protocol/file-status.js';
+import { ClientDiedError, withClient } from './with-client.js';
 import { contentOf } from './content.js';
 import { checkDurable } from './durability-check.js';
 import {
@@ -34,8 +35,6 @@ export interface Stage {
   /** Actors stop after their operation. */
   isOver: boolean;
 }
-
-class ClientDiedError extends Error {}
 
 /** Failures of the world: the call did not happen, and may be tried again some day. */
 const refusals = new Set(['UnavailableError', 'OverloadedError', 'SafeModeError', 'NotEnoughReplicasError', 'NoSpaceError', 'NotReplicatedYetError', 'RecoveryInProgressError', 'AlreadyBeingCreatedError']);
@@ -526,14 +525,8 @@ export class Actor {
     return new Map([...this.tree].filter(([each]) => !isBelow(each, path)));
   }
 
-  /** Runs `work` with the client of this actor's machine, starting one if there is none. Rejects if that dies meanwhile. */
   #with<T>(work: (client: DfsClient) => Promise<T>): Promise<T> {
-    const client = this.#stage.cluster.startClient(this.#machine);
-    const { process } = this.#machine;
-    return new Promise<T>((resolve, reject) => {
-      process!.onKilled(() => reject(new ClientDiedError('the client was killed')));
-      work(client).then(resolve, reject);
-    });
+    return withClient(this.#stage.cluster, this.#machine, work);
   }
 
   #begin(what: string): void {
@@ -558,7 +551,8 @@ export class Actor {
   #requireUnknown(error: unknown, what: string): void {
     if (error instanceof ClientDiedError) return;
     const name = error instanceof Error ? error.name : '';
-    if (name === 'OutcomeUnknownError' || name === 'CancelledError') return;
+    // A damaged record may be the one that says what became of the call.
+    if (name === 'OutcomeUnknownError' || name === 'CancelledError' || name === 'StorageDamagedError') return;
     throw new Violation(`"${what}" was refused, which nothing explains: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
   }
 

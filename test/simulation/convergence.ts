@@ -44,6 +44,7 @@ function healthProblems(health: ClusterHealth, cluster: SimulatedCluster): strin
   for (const [name, count] of Object.entries(blocks)) if (name !== 'total' && typeof count === 'number' && count > 0) wrong.push(`${count} blocks: ${name}`);
   const live = datanodes.filter((node) => node.state === 'live').length;
   if (live !== cluster.config.dataNodeCount) wrong.push(`${live} of ${cluster.config.dataNodeCount} data nodes are live`);
+  for (const { name, adminState } of datanodes) if (adminState !== 'normal') wrong.push(`${name} is ${adminState}`);
   if (datanodes.length !== cluster.config.dataNodeCount) wrong.push(`${datanodes.length} data nodes are known, there are ${cluster.config.dataNodeCount}`);
   return wrong;
 }

@@ -1,12 +1,13 @@
 import type { Random } from '../../source/base/random.js';
 import { parseReplicaFileName } from '../../source/storage/volume-layout.js';
 import { type Block } from '../../source/protocol/block.js';
-import { blocksIn, durableReplicas, placeOf, type ReplicaPlace, type StoredBlock } from './replica-files.js';
+import { blocksIn, durableReplicas, isDurable, placeOf, type ReplicaPlace, type StoredBlock } from './replica-files.js';
 import { MachineDisk } from './process-disk.js';
 import type { DataNodeMachine, Machine, SimulatedCluster } from './simulated-cluster.js';
 import { noMessageFaults } from './simulated-network.js';
 import type { FaultKind } from './simulation-config.js';
 import type { SimulationStats } from './simulation-stats.js';
+import { Violation } from './simulator.js';
 
 /** How long a fault that has a duration lasts, ms. */
 const longestMs = 30_000;
@@ -33,6 +34,7 @@ export class FaultInjector {
     this.#stats = stats;
     this.#random = cluster.simulator.fork();
     cluster.onFault = (kind) => this.#count(kind);
+    cluster.mayReplace = (node, copy) => this.#mayReplace(node, copy);
   }
 
   /** Injects faults until `stop`. */
@@ -159,6 +161,19 @@ export class FaultInjector {
       case 'disk-errors':
         disk.failures[this.#pick(['read', 'write', 'dataSync', 'rename', 'open'] as const)] += 1 + this.#random.integer(2);
         return;
+      case 'lying-sync':
+        for (const each of dataNodes) for (const of of each.disks) of.doSyncFailuresLie = true;
+        disk.failures.dataSync += 1 + this.#random.integer(2);
+        return;
+      case 'cloned-node': {
+        const index = dataNodes.indexOf(machine);
+        if (!cluster.copyDataNode(index)) return;
+        this.#count(kind);
+        simulator.note('copy', machine.name, machine.process?.isAlive ? 'lives' : 'is down');
+        return this.#last(() => cluster.endCopy(index), 2000 + this.#duration());
+      }
+      case 'damaged-record':
+        return this.#damageRecord();
       case 'lost-disk':
         return this.#loseDisk(machine);
       case 'bit-rot':
@@ -176,6 +191,33 @@ export class FaultInjector {
         nameNode.failsNextCommit = true;
         return;
     }
+  }
+
+  /** A record of the name node's store rots. When somebody has looked at it nothing is changed any more; a restart on what was sound goes on. */
+  #damageRecord(): void {
+    const { nameNode, simulator } = this.#cluster;
+    const { store, process } = nameNode;
+    if (!store || !process?.isAlive || nameNode.isDamaged) return;
+    const keys = [...nameNode.view().store.range({ start: '', end: '\xff' })].map(([key]) => key);
+    const key = this.#pick(keys);
+    this.#count('damaged-record');
+    simulator.note('damage', JSON.stringify(key));
+    store.damage(key);
+    nameNode.isDamaged = true;
+    const lastEditId = () => nameNode.view().readCounters().lastEditId;
+    let readOnlySince: number | undefined;
+    const look = () => {
+      if (nameNode.process !== process || !process.isAlive) return;
+      const isReadOnly = this.#cluster.health()?.safeMode.reason.includes('damaged') ?? false;
+      // What was on its way when it was noticed ends in between.
+      if (isReadOnly && readOnlySince === undefined) simulator.schedule(5000, () => nameNode.process === process && process.isAlive && (readOnlySince = lastEditId()));
+      else if (readOnlySince !== undefined && lastEditId() !== readOnlySince) simulator.fail(new Violation(`the store is damaged, and was changed all the same: edit ${readOnlySince} was the last one, now ${lastEditId()}`));
+      simulator.schedule(1000, look);
+    };
+    look();
+    this.#last(() => {
+      if (nameNode.process === process) this.#cluster.killNameNode({ restartAfterMs: 500 });
+    }, 5000 + this.#duration());
   }
 
   #startMessageFaults(): void {
@@ -221,6 +263,20 @@ export class FaultInjector {
     for (const block of blocksIn(this.#cluster.nameNode.view())) if (durableReplicas(this.#cluster, block).some((replica) => replica.disk === disk)) this.#noteDestroyed(block);
     this.#cluster.killDataNode(machine, { restartAfterMs: 500 + this.#duration() });
     machine.disks[machine.disks.indexOf(disk)] = new MachineDisk();
+  }
+
+  /** The name node takes a copy for the node: what only the node has is lost with that, if nothing depends on it. */
+  #mayReplace(node: DataNodeMachine, copy: DataNodeMachine): boolean {
+    const lost: StoredBlock[] = [];
+    for (const block of blocksIn(this.#cluster.nameNode.view())) {
+      if (!node.disks.some((disk) => hasFiles(disk, block))) continue;
+      const replicas = durableReplicas(this.#cluster, block);
+      if (copy.disks.some((disk) => isDurable(placeOf(copy, disk, block), block))) continue;
+      if (!this.#canLose(block, replicas, (replica) => replica.machine === node)) return false;
+      lost.push(block);
+    }
+    for (const block of lost) this.#noteDestroyed(block);
+    return true;
   }
 
   #rot(kind: 'bit-rot' | 'cut-file'): void {

@@ -87,7 +87,7 @@ export function joined(target: readonly Segment[], source: readonly Segment[]): 
 }
 
 /** The bytes of a file, or of a range of it. A violation if it ends before it should; what the client throws is thrown. */
-export async function readFile(client: DfsClient, path: string, range?: { startBytes: number; lengthBytes: number }): Promise<{ bytes: Buffer; isUnderConstruction: boolean; lengthBytes: number }> {
+export async function readFile(client: DfsClient, path: string, range?: { startBytes: number; lengthBytes: number }): Promise<{ inodeId: number; bytes: Buffer; isUnderConstruction: boolean; lengthBytes: number }> {
   const reader = await client.openReader(path, range);
   const { status } = reader;
   const pieces: Buffer[] = [];
@@ -104,7 +104,7 @@ export async function readFile(client: DfsClient, path: string, range?: { startB
   const startBytes = range?.startBytes ?? 0;
   const wantedBytes = Math.max(0, Math.min(status.lengthBytes - startBytes, range?.lengthBytes ?? Infinity));
   if (readBytes < wantedBytes && !status.isUnderConstruction) throw new Violation(`${path}: ended after ${readBytes} bytes, ${wantedBytes} were promised`);
-  return { bytes: Buffer.concat(pieces), isUnderConstruction: status.isUnderConstruction, lengthBytes: status.lengthBytes };
+  return { inodeId: status.inodeId, bytes: Buffer.concat(pieces), isUnderConstruction: status.isUnderConstruction, lengthBytes: status.lengthBytes };
 }
 
 /** The model of what was found, if it is this world. */

@@ -14,6 +14,8 @@ export class MachineDisk {
   writeFailure: 'EIO' | 'EROFS' | undefined;
   /** Fails the next so many calls of a kind. */
   failures = { read: 0, write: 0, dataSync: 0, rename: 0, open: 0 };
+  /** A sync that fails leaves its pages clean: the next one succeeds without them. */
+  doSyncFailuresLie = false;
   /** Calls are answered at this time at the earliest. */
   hangsUntilMs = 0;
 }
@@ -157,7 +159,9 @@ export class ProcessDisk implements Disk {
     const name = failureOf[kind];
     if (name !== undefined && disk.failures[name] > 0) {
       disk.failures[name]--;
-      this.#onFault(`disk-${name}-error`);
+      const isLie = kind === 'dataSync' && disk.doSyncFailuresLie;
+      if (isLie) disk.disk.loseUnsynced(split(path).rest);
+      this.#onFault(isLie ? 'disk-dataSync-lie' : `disk-${name}-error`);
       this.#process.simulator.note('disk-fails', this.#process.name, kind, path);
       return failure('EIO', path);
     }

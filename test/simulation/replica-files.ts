@@ -34,12 +34,16 @@ export function durableReplicas(cluster: SimulatedCluster, block: { blockId: num
   for (const machine of cluster.dataNodes) {
     for (const disk of machine.disks) {
       const place = placeOf(machine, disk, block);
-      const data = disk.disk.durableBytes(place.data);
-      const meta = disk.disk.durableBytes(place.meta);
-      if (data && meta && isVisible(place) && isGood(data, meta, block)) found.push(place);
+      if (isDurable(place, block)) found.push(place);
     }
   }
   return found;
+}
+
+export function isDurable(place: ReplicaPlace, block: { blockId: number; generationStamp: number; lengthBytes: number }): boolean {
+  const data = place.disk.disk.durableBytes(place.data);
+  const meta = place.disk.disk.durableBytes(place.meta);
+  return data !== undefined && meta !== undefined && isVisible(place) && isGood(data, meta, block);
 }
 
 export function placeOf(machine: DataNodeMachine, disk: MachineDisk, block: { blockId: number; generationStamp: number }): ReplicaPlace {

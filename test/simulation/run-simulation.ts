@@ -3,8 +3,11 @@ import { Actor, type Stage } from './actor.js';
 import { unconverged } from './convergence.js';
 import { Histories } from './file-model.js';
 import { FaultInjector } from './fault-injector.js';
+import { Contention } from './contention.js';
+import { sharedFiles } from './contender.js';
+import { Operator } from './operator.js';
 import { SimulatedCluster } from './simulated-cluster.js';
-import { drawConfig, type SimulationConfig } from './simulation-config.js';
+import { drawConfig, type SimulationConfig, withExtras } from './simulation-config.js';
 import { SimulationStats } from './simulation-stats.js';
 import { Simulator, Violation } from './simulator.js';
 
@@ -28,11 +31,12 @@ const convergenceLimitMs = 900_000;
 /** What any operation may take when nothing fails any more. */
 const operationLimitMs = 300_000;
 
-/** One seed: `minutes` of work and faults in simulated time, then peace until all is well again. Never rejects. */
-export async function runSimulation(options: { seed: number; minutes: number; config?: Partial<SimulationConfig>; log?: (line: string) => void }): Promise<SimulationRun> {
+/** One seed: `minutes` of work and faults in simulated time, then peace until all is well again. Never rejects. `isPlain`: without what `withExtras` adds. */
+export async function runSimulation(options: { seed: number; minutes: number; isPlain?: boolean; config?: Partial<SimulationConfig>; log?: (line: string) => void }): Promise<SimulationRun> {
   const { seed, minutes } = options;
   const simulator = new Simulator(seed);
-  const config: SimulationConfig = { ...drawConfig(seededRandom(simulator.random.integer(2 ** 32))), ...options.config };
+  const drawn = drawConfig(seededRandom(simulator.random.integer(2 ** 32)));
+  const config: SimulationConfig = { ...(options.isPlain ? drawn : withExtras(drawn, simulator.forkApart(1))), ...options.config };
   const stats = new SimulationStats();
   const cluster = new SimulatedCluster(simulator, config);
   const { log } = options;
@@ -68,6 +72,13 @@ async function play(cluster: SimulatedCluster, stats: SimulationStats, durationM
   working.catch((error: unknown) => simulator.fail(error));
   const faults = new FaultInjector(cluster, stats);
   const breaking = faults.run();
+  const operator = new Operator(cluster, stats, sharedFiles);
+  const operating = operator.run();
+  operating.catch((error: unknown) => simulator.fail(error));
+  const contention = new Contention(cluster, stats);
+  let isContending = true;
+  const contending = contention.run(0.5 * durationMs).then(() => void (isContending = false));
+  contending.catch((error: unknown) => simulator.fail(error));
   const looksAfter = () => {
     cluster.restartNodesWithFailedDisks();
     simulator.schedule(20_000, looksAfter);
@@ -76,12 +87,17 @@ async function play(cluster: SimulatedCluster, stats: SimulationStats, durationM
   breaking.catch((error: unknown) => simulator.fail(error));
   await simulator.sleep(durationMs);
   faults.stop();
+  operator.stop();
+  contention.stop();
   stage.isOver = true;
   const peaceMs = simulator.nowMs;
   let areWorking = true;
   void working.then(() => (areWorking = false));
   await until(cluster, operationLimitMs, () => (areWorking ? stage.actors.filter(({ doing }) => doing !== '').map(({ name, doing, trouble }) => `${name} still does: ${doing} (${trouble})`) : []), () => unconverged(cluster));
   await working;
+  await operating;
+  await until(cluster, operationLimitMs, () => (isContending ? ['users of shared files are still at work'] : []));
+  await contending;
   // A file that its disk would not let go of at a start is left alone until the next one.
   if (config.faultKinds.has('disk-errors') || config.faultKinds.has('read-only-disk')) {
     simulator.schedule(convergenceLimitMs / 2, () => {
@@ -92,6 +108,7 @@ async function play(cluster: SimulatedCluster, stats: SimulationStats, durationM
   await until(cluster, convergenceLimitMs, () => unconverged(cluster));
   isOver = true;
   run.convergenceMs = simulator.nowMs - peaceMs;
+  await contention.check();
   for (const [index, actor] of stage.actors.entries()) {
     const client = cluster.startClient(cluster.clients[index % cluster.clients.length]!);
     stats.count('paths checked at the end', await actor.check(client));

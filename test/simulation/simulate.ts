@@ -2,10 +2,10 @@ import { parseArgs } from 'node:util';
 import { foldHashes } from './trace.js';
 import { runSimulation, type SimulationRun } from './run-simulation.js';
 
-const usage = 'usage: npm run simulate -- --seed N --minutes M [--seeds COUNT] [--log] [--verbose]';
+const usage = 'usage: npm run simulate -- --seed N --minutes M [--seeds COUNT] [--plain] [--log] [--verbose]';
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({ options: { seed: { type: 'string', default: '1' }, minutes: { type: 'string', default: '5' }, seeds: { type: 'string', default: '1' }, log: { type: 'boolean' }, verbose: { type: 'boolean' } } });
+  const { values } = parseArgs({ options: { seed: { type: 'string', default: '1' }, minutes: { type: 'string', default: '5' }, seeds: { type: 'string', default: '1' }, plain: { type: 'boolean', default: false }, log: { type: 'boolean' }, verbose: { type: 'boolean' } } });
   const [seed, minutes, count] = [Number(values.seed), Number(values.minutes), Number(values.seeds)];
   if (!Number.isSafeInteger(seed) || seed < 0 || !(minutes > 0) || !Number.isSafeInteger(count) || count < 1) {
     console.error(usage);
@@ -13,8 +13,8 @@ async function main(): Promise<number> {
   }
   const runs: SimulationRun[] = [];
   for (let next = seed; next < seed + count; next++) {
-    const run = await runSimulation({ seed: next, minutes, ...(values.log && { log: (line: string) => console.error(line) }) });
-    if (run.failure !== undefined) return report(run, minutes);
+    const run = await runSimulation({ seed: next, minutes, isPlain: values.plain, ...(values.log && { log: (line: string) => console.error(line) }) });
+    if (run.failure !== undefined) return report(run, minutes, values.plain);
     runs.push(run);
     console.log(`seed ${next}, ${summary([run])}`);
     if (values.verbose) console.log(`  ${counts(run.stats.counts)}; ${run.eventCount} events; whole again after ${(run.convergenceMs / 1000).toFixed(0)} s`);
@@ -33,17 +33,18 @@ function summary(runs: SimulationRun[]): string {
   const kinds = new Map<string, number>();
   for (const run of runs) for (const [kind, count] of run.stats.faults) kinds.set(kind, (kinds.get(kind) ?? 0) + count);
   const total = [...kinds.values()].reduce((sum, count) => sum + count, 0);
-  return `${simulatedS.toFixed(1)} s simulated, ${total} faults (${counts(kinds)}), trace ${foldHashes(runs.map((run) => run.hash))}`;
+  const operations = runs.reduce((sum, run) => sum + [...run.stats.operations.values()].reduce((count, each) => count + each, 0), 0);
+  return `${simulatedS.toFixed(1)} s simulated, ${total} faults (${counts(kinds)})${operations > 0 ? `, ${operations} operations` : ''}, trace ${foldHashes(runs.map((run) => run.hash))}`;
 }
 
 function counts(map: ReadonlyMap<string, number>): string {
   return [...map].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, count]) => `${name} ${count}`).join(', ');
 }
 
-function report(run: SimulationRun, minutes: number): number {
+function report(run: SimulationRun, minutes: number, isPlain: boolean): number {
   for (const line of run.trace) console.log(line);
   console.log(`\nVIOLATION: ${run.failure instanceof Error ? (run.failure.name === 'Violation' ? run.failure.message : run.failure.stack) : String(run.failure)}\n`);
-  console.log(`to repeat: npm run simulate -- --seed ${run.seed} --minutes ${minutes}`);
+  console.log(`to repeat: npm run simulate -- --seed ${run.seed} --minutes ${minutes}${isPlain ? ' --plain' : ''}`);
   console.log(`seed ${run.seed}, failed: ${summary([run])}`);
   return 1;
 }

@@ -55,8 +55,12 @@ export class NameNodeMachine extends Machine {
   isFull = false;
   failsNextCommit = false;
 
-  /** The durable name space; as the last crash left it while nothing runs. */
+  /** The store has a damaged record, which is found by whoever looks at it. */
+  isDamaged = false;
+
+  /** The durable name space, whatever its store has lost; as the last crash left it while nothing runs. */
   view(): NamespaceView {
+    if (this.store && this.isDamaged) return new NamespaceView(openMemoryStore({ image: this.store.crashImage() }));
     return new NamespaceView(this.store ?? openMemoryStore(this.image ? { image: this.image } : {}));
   }
 }
@@ -68,6 +72,8 @@ export class DataNodeMachine extends Machine {
   store: LocalBlockStore | undefined;
   /** The power was cut, and the disks have not settled yet. */
   isPowerCut = false;
+  /** Never started again. */
+  isGone = false;
 
   constructor(name: string, host: string, diskCount: number) {
     super(name, host);
@@ -97,6 +103,10 @@ export class SimulatedCluster {
   onFault: (kind: string) => void = () => {};
   /** Decides the fate of each call of a data node's disk; undefined: as the others. */
   onDiskCall: ((machine: DataNodeMachine, kind: DiskCallKind, path: string) => ReturnType<DiskFateOf>) | undefined;
+  /** Copies of data nodes' directories on other machines, by the place in `dataNodes` of the node that they were made of. */
+  readonly copies = new Map<number, DataNodeMachine>();
+  /** A copy was taken for the node: whether it may become it, with all that only the other one has lost. */
+  mayReplace: (node: DataNodeMachine, copy: DataNodeMachine) => boolean = () => false;
   /** How many durable replicas of a block the simulation itself has destroyed. */
   readonly destroyedReplicas = new Map<number, number>();
   #lives = 0;
@@ -108,7 +118,7 @@ export class SimulatedCluster {
     this.network.onFault = (kind) => this.onFault(kind);
     this.random = simulator.fork();
     this.nameNode = new NameNodeMachine('nn', nameNodeHost);
-    this.dataNodes = Array.from({ length: config.dataNodeCount }, (_, index) => new DataNodeMachine(`dn${index + 1}`, `10.0.1.${index + 1}`, config.disksPerNode));
+    this.dataNodes = Array.from({ length: config.dataNodeCount }, (_, index) => new DataNodeMachine(`dn${index + 1}`, dataNodeHost(index), config.disksPerNode));
     // The first client is on a data node's machine, as jobs often are.
     this.clients = Array.from({ length: config.clientCount }, (_, index) => new ClientMachine(`c${index + 1}`, index === 0 ? '10.0.1.1' : `10.0.2.${index + 1}`));
     const onInternalError = (message: string, cause: unknown) => simulator.fail(new Violation(`a server could not explain: ${message}: ${cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)}`));
@@ -154,7 +164,7 @@ export class SimulatedCluster {
         address: this.nameNodeAddress,
         superuser,
         isFormatWanted: true,
-        dataNodes: this.dataNodes.map(({ address }) => address),
+        dataNodes: this.dataNodes.map((_, index) => `${dataNodeHost(index)}:${dataNodePort}`),
         blockSizeBytes: config.blockSizeBytes,
         replication: config.replication,
         minReplication: config.minReplication,
@@ -168,7 +178,9 @@ export class SimulatedCluster {
         softLeaseLimitMs: config.softLeaseLimitMs,
         hardLeaseLimitMs: config.hardLeaseLimitMs,
         unknownReplicaGraceMs: config.unknownReplicaGraceMs,
-        racks: new ConfiguredRacks(Object.fromEntries(this.dataNodes.map(({ host }, index) => [host, `/rack${index % config.rackCount}`]))),
+        racks: new ConfiguredRacks(
+          Object.fromEntries(this.dataNodes.flatMap((_, index) => [dataNodeHost(index), copyHost(index)].map((host) => [host, `/rack${index % config.rackCount}`]))),
+        ),
       },
     });
     if (!process.isAlive) return;
@@ -180,7 +192,8 @@ export class SimulatedCluster {
       if (process.isAlive) this.killNameNode({ restartAfterMs: 500 });
     });
     const identity: Identity = { clusterId: nameNode.clusterId, role: 'namenode', user: superuser, clientId: process.random.id() };
-    const handlers = { ...nameNode.clientHandlers, ...nameNode.datanodeHandlers };
+    const { datanodeHandlers } = nameNode;
+    const handlers = { ...nameNode.clientHandlers, ...(config.faultKinds.has('cloned-node') ? this.#watched(datanodeHandlers) : datanodeHandlers) };
     this.network.listen(process, nameNodePort, (pipe) => nameNodeServer.serve(pipe, { process, identity, handlers }));
     nameNode.start();
   }
@@ -203,6 +216,7 @@ export class SimulatedCluster {
     this.simulator.note('kill', machine.name);
     machine.image = machine.store!.crashImage(this.random.next() < 0.5 ? 'durable' : 'inFlight');
     machine.process.kill();
+    machine.isDamaged = false;
     machine.nameNode = undefined;
     machine.store = undefined;
     if (options.restartAfterMs !== undefined) this.simulator.schedule(options.restartAfterMs, () => this.startNameNode());
@@ -211,7 +225,7 @@ export class SimulatedCluster {
   // Data nodes
 
   startDataNode(machine: DataNodeMachine): void {
-    if (machine.process?.isAlive) return;
+    if (machine.process?.isAlive || machine.isGone) return;
     if (machine.isPowerCut) {
       machine.isPowerCut = false;
       for (const { disk } of machine.disks) disk.powerCut((['lost', 'kept', 'torn'] as const)[this.random.integer(3)]!, this.random);
@@ -278,6 +292,50 @@ export class SimulatedCluster {
     machine.node = undefined;
     machine.store = undefined;
     if (restartAfterMs !== undefined) this.simulator.schedule(restartAfterMs, () => this.startDataNode(machine));
+  }
+
+  /** A copy of the node's directory is started on another machine, beside it or while it is down. False: there is one already, or nothing to copy. */
+  copyDataNode(index: number): boolean {
+    const machine = this.dataNodes[index]!;
+    // What is left of the disks is decided at the next start.
+    if (this.copies.has(index) || machine.isPowerCut || !machine.disks.every(({ disk }) => disk.has('/data/VERSION'))) return false;
+    const copy = new DataNodeMachine(machine.name, machine.host === copyHost(index) ? dataNodeHost(index) : copyHost(index), machine.disks.length);
+    for (const [at, { disk }] of machine.disks.entries()) disk.copyTo(copy.disks[at]!.disk);
+    this.copies.set(index, copy);
+    this.startDataNode(copy);
+    return true;
+  }
+
+  endCopy(index: number): void {
+    const copy = this.copies.get(index);
+    if (!copy) return;
+    this.copies.delete(index);
+    copy.isGone = true;
+    this.killDataNode(copy);
+  }
+
+  /** Sees which of a node and its copy the name node takes for it: from there on what that one has is what counts, or it has to go at once. */
+  #watched(handlers: NameNode['datanodeHandlers']): NameNode['datanodeHandlers'] {
+    return {
+      ...handlers,
+      'datanode.register': async (params, context) => {
+        const answer = await handlers['datanode.register'](params, context);
+        for (const [index, copy] of this.copies) {
+          if (copy.host !== params.host || !copy.process?.isAlive) continue;
+          const node = this.dataNodes[index]!;
+          if (!this.mayReplace(node, copy)) {
+            this.endCopy(index);
+            continue;
+          }
+          this.simulator.note('replaced', node.name, node.host, copy.host);
+          this.onFault('copy-becomes-node');
+          this.dataNodes[index] = copy;
+          this.copies.set(index, node);
+          this.killDataNode(node, { restartAfterMs: 2000 });
+        }
+        return answer;
+      },
+    };
   }
 
   /** As whoever looks after the cluster would: a node that goes on without one of its disks is started again once that works. */
@@ -355,6 +413,14 @@ export class SimulatedCluster {
       this.simulator.fail(new Violation(`${process.name} does not start: ${error instanceof Error ? error.stack : String(error)}`));
     });
   }
+}
+
+function dataNodeHost(index: number): string {
+  return `10.0.1.${index + 1}`;
+}
+
+function copyHost(index: number): string {
+  return `10.0.4.${index + 1}`;
 }
 
 /** No failure of the world explains these. */

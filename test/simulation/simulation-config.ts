@@ -28,7 +28,14 @@ export interface SimulationConfig {
   faultKinds: ReadonlySet<FaultKind>;
   /** On average. */
   faultIntervalMs: number;
+  /** Users who all change the same few files. */
+  contenderCount: number;
+  /** What an administrator does now and then. */
+  operationKinds: ReadonlySet<OperationKind>;
 }
+
+export const operationKinds = ['decommission', 'maintenance', 'recommission', 'balance', 'safe-mode', 'replication-storm'] as const;
+export type OperationKind = (typeof operationKinds)[number];
 
 export const faultKinds = [
   // Processes
@@ -59,8 +66,15 @@ export const faultKinds = [
   'slow-commit',
   'full-store',
   'failed-commit',
+  // Later ones: they are drawn apart, so that the seeds of before stay what they were
+  'lying-sync',
+  'cloned-node',
+  'damaged-record',
 ] as const;
+const laterFaultKinds: readonly FaultKind[] = ['lying-sync', 'cloned-node', 'damaged-record'];
 export type FaultKind = (typeof faultKinds)[number];
+
+const earlierFaultKinds = faultKinds.filter((kind) => !laterFaultKinds.includes(kind));
 
 /** Another configuration for each seed. Half of the kinds of faults are on in each ("swarm testing": too many at once hide each other). */
 export function drawConfig(random: Random): SimulationConfig {
@@ -69,7 +83,7 @@ export function drawConfig(random: Random): SimulationConfig {
   const replication = oneOf([1, 2, 3, 3, 3]);
   const heartbeatIntervalMs = oneOf([500, 1000, 1000, 2000]);
   const share = oneOf([0.2, 0.5, 0.5, 0.8]);
-  const kinds = faultKinds.filter(() => random.next() < share);
+  const kinds = earlierFaultKinds.filter(() => random.next() < share);
   const actorCount = 2 + random.integer(3);
   return {
     dataNodeCount,
@@ -92,7 +106,18 @@ export function drawConfig(random: Random): SimulationConfig {
     rackCount: oneOf([1, 1, 2, 3]),
     thinkTimeMs: oneOf([500, 1500, 3000]),
     fileCount: 3 + random.integer(6),
-    faultKinds: new Set(kinds.length > 0 ? kinds : [oneOf(faultKinds)]),
+    faultKinds: new Set(kinds.length > 0 ? kinds : [oneOf(earlierFaultKinds)]),
     faultIntervalMs: oneOf([1000, 2000, 5000]),
+    contenderCount: 0,
+    operationKinds: new Set(),
   };
+}
+
+/** What a seed has besides: each of it in some seeds only. */
+export function withExtras(config: SimulationConfig, random: Random): SimulationConfig {
+  const contenderCount = random.next() < 0.4 ? 2 + random.integer(3) : 0;
+  const hasOperations = random.next() < 0.5;
+  const operations = operationKinds.filter((kind) => hasOperations && random.next() < 0.6 && (kind !== 'replication-storm' || contenderCount > 0));
+  const faults = laterFaultKinds.filter(() => random.next() < 0.3);
+  return { ...config, contenderCount, operationKinds: new Set(operations), faultKinds: new Set([...config.faultKinds, ...faults]) };
 }

@@ -25,9 +25,9 @@ for (const seed of fixedSeeds) {
   });
 }
 
-for (const { seed, minutes: recordedMinutes, found } of recordedSeeds) {
+for (const { seed, minutes: recordedMinutes, isPlain = false, found } of recordedSeeds) {
   test.serial(`seed ${seed} stays well: ${found}`, async (t) => {
-    const run = await simulate(seed, recordedMinutes);
+    const run = await simulate(seed, recordedMinutes, isPlain);
     t.is(run.failure, undefined, describe(run, recordedMinutes));
   });
 }
@@ -39,8 +39,8 @@ test.serial('a seed that nobody has run before', async (t) => {
   t.is(run.failure, undefined, describe(run));
 });
 
-function simulate(seed: number, ofMinutes: number): Promise<SimulationRun> {
-  return runSimulation({ seed, minutes: ofMinutes });
+function simulate(seed: number, ofMinutes: number, isPlain = false): Promise<SimulationRun> {
+  return runSimulation({ seed, minutes: ofMinutes, isPlain });
 }
 
 function describe(run: SimulationRun, ofMinutes = minutes): string {

@@ -28,6 +28,7 @@ export class Simulator {
   readonly random: Random;
   /** Told of each event, for looking at a failure. */
   onNote: ((kind: string, details: (string | number | undefined)[]) => void) | undefined;
+  readonly #seed: number;
   #nowMs = 0;
   #sequence = 0;
   #heap: ScheduledEvent[] = [];
@@ -36,6 +37,7 @@ export class Simulator {
   #failure: unknown;
 
   constructor(seed: number) {
+    this.#seed = seed;
     this.random = seededRandom(seed);
   }
 
@@ -45,6 +47,11 @@ export class Simulator {
 
   get failure(): unknown {
     return this.#failure;
+  }
+
+  /** A stream that no other part's draws shift, and that shifts none: for what came to the simulation later. */
+  forkApart(number: number): Random {
+    return seededRandom((Math.imul(this.#seed + 1, 0x85ebca6b) ^ Math.imul(number, 0x9e3779b1)) >>> 0);
   }
 
   /** A random stream of its own, so that one part's draws do not shift another's. */

@@ -46,6 +46,8 @@ const config: SimulationConfig = {
   fileCount: 3,
   faultKinds: new Set(),
   faultIntervalMs: 1000,
+  contenderCount: 0,
+  operationKinds: new Set(),
 };
 const convergenceLimitMs = 900_000;
 
