@@ -17,11 +17,10 @@ export async function identifyProcess(pid: number): Promise<ProcessIdentity | un
   if (process.platform === 'linux') {
     const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
     if (stat === undefined) return undefined;
-    // proc(5): the name, in parentheses, may hold anything; the state is the first field behind it, the start time the 20th.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    if (fields[0] === 'Z' || fields[0] === 'X') return undefined;
+    const startTick = startTickOf(stat);
+    if (startTick === undefined) return undefined;
     const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '');
-    return { pid, startedAt: `${boot.trim()} ${fields[19]}` };
+    return { pid, startedAt: `${boot.trim()} ${startTick}` };
   }
   if (process.platform === 'win32') return isThere(pid) ? { pid, startedAt: '' } : undefined;
   return new Promise((resolve) => {
@@ -30,6 +29,17 @@ export async function identifyProcess(pid: number): Promise<ProcessIdentity | un
       resolve(error || !state || state.startsWith('Z') ? undefined : { pid, startedAt: started.join(' ') });
     });
   });
+}
+
+/**
+ * When the process of a /proc/PID/stat started, in ticks since the boot; undefined if it has ended. A first thread that is a zombie is not
+ * the end: the others, which the kernel ends one by one, hold the ports and the locks until the last is gone.
+ */
+export function startTickOf(stat: string): string | undefined {
+  // proc(5): the name, in parentheses, may hold anything; behind it the state is the first field, the threads the 18th, the start the 20th.
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  const hasEnded = fields[0] === 'X' || (fields[0] === 'Z' && Number(fields[17]) <= 1);
+  return hasEnded ? undefined : fields[19];
 }
 
 function isThere(pid: number): boolean {

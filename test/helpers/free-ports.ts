@@ -10,17 +10,30 @@ const blockCount = 78;
 const firstPort = 10_240;
 let block: Promise<number> | undefined;
 let next = 1;
+let last: Promise<unknown> = Promise.resolve();
 
-export async function freePorts(count: number, spare = 0): Promise<number[]> {
+export function freePorts(count: number, spare = 0): Promise<number[]> {
+  // One caller after the other, or the ports behind one's last would be another's.
+  const mine = last.then(() => takePorts(count, spare));
+  last = mine.catch(() => {});
+  return mine;
+}
+
+async function takePorts(count: number, spare: number): Promise<number[]> {
   const first = await (block ??= takeBlock());
   const ports: number[] = [];
   for (let tried = 0; ports.length < count + spare; tried++) {
-    if (tried === blockSize) throw new Error(`no ${count + spare} free ports from ${first} on`);
+    if (tried === 2 * blockSize) throw new Error(`no ${count + spare} free ports from ${first} on`);
     const port = first + next;
     next = (next % (blockSize - 1)) + 1;
+    // Back at the begin of the block: none behind those so far.
+    if (next === 1) {
+      ports.length = 0;
+      continue;
+    }
     if (await isFree(port)) ports.push(port);
   }
-  return ports.sort((a, b) => a - b).slice(0, count);
+  return ports.slice(0, count);
 }
 
 async function takeBlock(): Promise<number> {

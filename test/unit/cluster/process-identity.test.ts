@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:net';
+import type { Writable } from 'node:stream';
 import test from 'ava';
 import { systemClock } from '../../../source/base/clock.js';
 import { describePortOwner, isPortFree } from '../../../source/cluster/port-owner.js';
-import { identifyProcess, isRunning, killProcess, signalProcess, stopProcesses } from '../../../source/cluster/process-identity.js';
+import { identifyProcess, isRunning, killProcess, signalProcess, startTickOf, stopProcesses } from '../../../source/cluster/process-identity.js';
 import { freePorts } from '../../helpers/free-ports.js';
 
 const sleeper = () => spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' });
@@ -30,12 +31,25 @@ test('a signal for a process that has ended does not reach the one that has its 
 
 test('an ended process that nobody has waited for counts as ended', async (t) => {
   if (process.platform !== 'linux') return t.pass();
-  // The shell replaces itself by a process that never asks for its child's exit code.
-  const parent = spawn('/bin/sh', ['-c', 'sleep 0 & echo $!; exec "$0" -e "setInterval(() => {}, 1000)"', process.execPath], { stdio: ['ignore', 'pipe', 'ignore'] });
+  // The shell replaces itself by a process that never asks for its child's exit code; the child ends when that is there.
+  const script = '(read line <&3) & echo $!; exec "$0" -e "console.log(\'up\'); setInterval(() => {}, 1000)"';
+  const parent = spawn('/bin/sh', ['-c', script, process.execPath], { stdio: ['ignore', 'pipe', 'ignore', 'pipe'] });
   t.teardown(() => void parent.kill('SIGKILL'));
-  const pid = Number(await new Promise<string>((resolve) => parent.stdout.setEncoding('utf8').once('data', resolve)));
+  let output = '';
+  await new Promise<void>((resolve) => parent.stdout!.setEncoding('utf8').on('data', (chunk: string) => (output += chunk).includes('up') && resolve()));
+  const pid = Number.parseInt(output, 10);
+  t.truthy(await identifyProcess(pid));
+  (parent.stdio[3] as Writable).write('go\n');
   while (await identifyProcess(pid)) await new Promise((resolve) => setTimeout(resolve, 10));
   t.notThrows(() => process.kill(pid, 0), 'its number is still taken');
+});
+
+test('a killed process of which threads are left has not ended: they hold its ports still', (t) => {
+  const stat = (state: string, threads: number) => `3986 (a) b) ${state} 3925 3919 22233 0 -1 4227084 1977 0 2 0 2 1 0 0 20 0 ${threads} 0 1946278 0 0 18446744073709551615 0\n`;
+  t.is(startTickOf(stat('S', 11)), '1946278');
+  t.is(startTickOf(stat('Z', 2)), '1946278');
+  t.is(startTickOf(stat('Z', 1)), undefined);
+  t.is(startTickOf(stat('X', 0)), undefined);
 });
 
 test('the owner of a port is named where the system tells it', async (t) => {

@@ -18,6 +18,17 @@ test('processes that test at the same time are given no port twice, and do not w
   t.is(new Set(given).size, 35);
 });
 
+test('who asks at the same time gets neither ports nor spare ones between those of another', async (t) => {
+  // More than there are in a block: it begins anew.
+  for (let round = 0; round < 4; round++) {
+    const all = await Promise.all(Array.from({ length: 20 }, () => freePorts(3, 2)));
+    for (const [i, ports] of all.entries()) {
+      t.true(ports[0]! < ports[1]! && ports[1]! < ports[2]!);
+      for (const [j, others] of all.entries()) if (i !== j) t.false(others.some((port) => port >= ports[0]! && port <= ports[2]! + 2), `${ports.join()} and ${others.join()}`);
+    }
+  }
+});
+
 test('a port that somebody listens on is passed over', async (t) => {
   const [first] = (await freePorts(1)) as [number];
   const server = createServer().listen(first + 1, '127.0.0.1');
