@@ -1,22 +1,22 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { formatAddress, parseAddress } from '../base/address.js';
+import { parseAddress } from '../base/address.js';
 import { assert } from '../base/assert.js';
 import { type Clock, sleep } from '../base/clock.js';
 import { counted } from '../base/text.js';
 import type { ClusterHealth } from '../protocol/cluster-events.js';
 import { CancelledError, type DfsError, InputOutputError, InvalidArgumentError, StorageLockedError, UnavailableError } from '../protocol/errors.js';
-import { nodeDisk } from '../storage/node-disk.js';
 import { storageError } from '../storage/storage-error.js';
 import { lockDirectory } from '../storage/store-lock.js';
-import { readIdentity } from '../storage/volume-identity.js';
+import { isInUse } from './cluster-in-use.js';
 import { type ClusterState, readState, stateFilePath, writeState } from './cluster-state.js';
 import { errorIfEnded, inOneLine } from './ended-node.js';
 import { type HealthProbe, probeHealth } from './health-probe.js';
 import { type LaunchedNode, launchNode, type NodeLaunch } from './launch-node.js';
 import type { ClusterProgress, LocalCluster, LocalNode } from './local-cluster.js';
+import { nextFreeAddress } from './next-free-address.js';
 import { followLines, lastLines } from './node-log.js';
-import { type ClusterConfig, dataNodeAddresses, describeNode, nodeName, storageDirectories } from './node-names.js';
+import { type ClusterConfig, dataNodeAddresses, describeNode, nodeName } from './node-names.js';
 import { describePortOwner, isPortFree } from './port-owner.js';
 import { isRunning, killProcess, type ProcessIdentity, stopProcesses } from './process-identity.js';
 import { SafeModeWatch } from './safe-mode-watch.js';
@@ -55,9 +55,6 @@ interface Start {
   startedMs: number;
 }
 
-/** Of data nodes that are wanted, those that ended while they started, and why. */
-type Ended = Map<LocalNode, DfsError>;
-
 /**
  * Processes on this machine. Whoever changes something holds the lock of the data folder, reads the state file, and writes it again
  * after each step: two calls at once, in one process or two, do not start anything twice.
@@ -87,7 +84,7 @@ class ProcessCluster implements LocalCluster {
     }
     return this.#exclusively({ signal, onProgress }, async (state) => {
       const addedBefore = state.added;
-      while (this.#config.dataNodes.length + state.added.length < (count ?? 0)) state.added = [...state.added, await this.#nextFreeAddress(state)];
+      while (this.#config.dataNodes.length + state.added.length < (count ?? 0)) state.added = [...state.added, await nextFreeAddress(this.#config, state)];
       const wanted = [...this.#config.dataNodes, ...state.added].slice(0, count);
       return this.#startAndWait(state, wanted, { isNameNodeWanted: true, addedBefore, signal, onProgress });
     });
@@ -122,7 +119,7 @@ class ProcessCluster implements LocalCluster {
   async add({ signal, onProgress }: CallOptions): Promise<LocalNode> {
     return this.#exclusively({ signal, onProgress }, async (state) => {
       await this.#requireNameNode('a data node is added to a running cluster');
-      const address = await this.#nextFreeAddress(state);
+      const address = await nextFreeAddress(this.#config, state);
       const addedBefore = state.added;
       state.added = [...state.added, address];
       const [node] = await this.#startAndWait(state, [address], { isNameNodeWanted: false, addedBefore, signal, onProgress });
@@ -207,7 +204,8 @@ class ProcessCluster implements LocalCluster {
     const { isNameNodeWanted, signal, onProgress } = options;
     const starts: Start[] = [];
     const nodes: LocalNode[] = [];
-    const ended: Ended = new Map();
+    /** Data nodes that ended while they started, and why. */
+    const ended = new Map<LocalNode, DfsError>();
     const start = async (node: LocalNode) => {
       nodes.push(node);
       const begun = await this.#startUnlessRunning(state, node, onProgress);
@@ -286,7 +284,7 @@ class ProcessCluster implements LocalCluster {
     }
     onProgress?.(`starting ${node.name} on ${node.address}`);
     const { file, nameNode, dataDirectory, dataDirectories } = this.#config;
-    const role = node.role === 'datanode' ? ['datanode', String(address.port)] : ['namenode', ...((await this.#isInUse(state)) ? [] : ['--format'])];
+    const role = node.role === 'datanode' ? ['datanode', String(address.port)] : ['namenode', ...((await isInUse(this.#config, state)) ? [] : ['--format'])];
     const args = [...role, ...(file === undefined ? [] : ['--config', file]), ...dataDirectories.flatMap((directory) => ['--data-dir', directory]), '--name-node', nameNode];
     const launched = await launchNode({ launch: this.#launch, args, directory: dataDirectory, logFile: node.logFile });
     state.processes.set(node.address, launched.identity);
@@ -298,17 +296,6 @@ class ProcessCluster implements LocalCluster {
       throw error;
     }
     return { node, launched, startedMs: this.#clock.monotonicMs() };
-  }
-
-  /** Some data node belongs to a cluster: a name node whose store is empty has lost it, and must not begin another. */
-  async #isInUse(state: ClusterState): Promise<boolean> {
-    for (const address of dataNodeAddresses(this.#config, state)) {
-      for (const directory of storageDirectories(this.#config, address)) {
-        const identity = await readIdentity(nodeDisk, directory).catch(() => 'damaged' as const);
-        if (identity === 'damaged' || (identity !== undefined && identity.clusterId !== null)) return true;
-      }
-    }
-    return false;
   }
 
   /** A node that somebody runs in the foreground, say. */
@@ -371,18 +358,6 @@ class ProcessCluster implements LocalCluster {
   async #requireNameNode(why: string): Promise<void> {
     if (await this.#probe(this.#config.nameNode)) return;
     throw new UnavailableError(`${why}, and none answers at ${this.#config.nameNode}`);
-  }
-
-  /** Behind the last port in use, and free. */
-  async #nextFreeAddress(state: ClusterState): Promise<string> {
-    const dataNodes = dataNodeAddresses(this.#config, state).map((address) => parseAddress(address)!);
-    const host = dataNodes.at(-1)?.host ?? '127.0.0.1';
-    const first = Math.max(...dataNodes.map(({ port }) => port)) + 1;
-    for (let port = first; port <= 65535; port++) {
-      const address = formatAddress({ host, port });
-      if (address !== this.#config.nameNode && (await isPortFree({ host, port }))) return address;
-    }
-    throw new InputOutputError(`no port from ${first} to 65535 is free for another data node on ${host}`);
   }
 
   async #find(state: ClusterState, name: string): Promise<LocalNode> {
