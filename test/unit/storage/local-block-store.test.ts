@@ -199,7 +199,7 @@ test('a replica whose files somebody deleted is found out when it is read', (t) 
   withDirectory(async (directory) => {
     const store = await open(directory);
     await put(store, 1, content(1, 300));
-    await rm(join(directory, 'current'), { recursive: true });
+    await rm(join(directory, 'current', finalizedSubdirectory(1)), { recursive: true });
     await t.throwsAsync(store.openReader({ blockId: 1, generationStamp: 9 }), {
       instanceOf: ChecksumError,
       message: /its files are missing/,
