@@ -288,7 +288,8 @@ test('all replicas of a block are rotten: it is missing, reads say so, and the b
     for await (const { locations } of cluster.client().blocks('/f', { allReplicas: true })) return locations.filter(({ isCorrupt }) => isCorrupt).length;
     return 0;
   };
-  t.is(await corruptCount(), 3, 'a check finds the block corrupt, not without a copy');
+  // A check finds the block corrupt, not without a copy, as soon as each node has told.
+  await waitUntil(async () => (await corruptCount()) === 3);
   for (const node of cluster.nodes) {
     await node.kill();
     await node.start();
