@@ -9,8 +9,8 @@ import { fullHealth } from '../rig/full-health.js';
 import { RigCluster } from '../rig/rig-cluster.js';
 
 /** At length, as the promises have it: DFSH_ENTRIES=1000000 DFSH_FILES=100000 npx ava --timeout=1h dist/test/e2e/many-entries.test.js */
-const entryCount = Number(process.env['DFSH_ENTRIES'] ?? 20_000);
-const fileCount = Number(process.env['DFSH_FILES'] ?? 1000);
+const entryCount = Number(process.env['DFSH_ENTRIES'] ?? 10_000);
+const fileCount = Number(process.env['DFSH_FILES'] ?? 500);
 const atOnce = 64;
 const megabyte = 1 << 20;
 /** What a process may take more than for a few entries; a million of them at once would take hundreds. */
