@@ -325,7 +325,13 @@ export class DataNode {
         checkPeer(context);
         return this.#recoveries.update({ blockId: block.blockId, recoveryGeneration, newLengthBytes });
       },
-      'replica.getInfo': ({ blockId }) => store.getReplica(blockId) ?? null,
+      'replica.getInfo': ({ blockId }) => {
+        const replica = store.getReplica(blockId);
+        const [failed] = store.failedVolumes;
+        // "None" would be believed: a reader of a file that is being written would end before it.
+        if (!replica && failed) throw new InputOutputError(`block ${blockId} is not on the disks that work here; it may be on ${failed.directory}, which is out of use (${failed.reason})`, { blockId });
+        return replica ?? null;
+      },
       'replica.getChecksum': async ({ block, bytesPerCrc }) => {
         const release = await this.#checksums.acquire();
         try {

@@ -192,7 +192,7 @@ export const datanodeServiceProtocol = {
     ),
   ),
   'replica.getInfo': query(
-    'A replica of this node; null if it has none',
+    'A replica of this node; null if it has none. InputOutputError if it has none that it can see, and one of its disks is out of use',
     Type.Object({ blockId: blockIdSchema }, strict),
     Type.Union([
       Type.Object(

@@ -34,7 +34,7 @@ for (const { seed, faults, counters, proves } of fixedSeeds) {
 
 for (const { seed, minutes: recordedMinutes, isPlain = false, found } of recordedSeeds) {
   test.serial(`seed ${seed} stays well: ${found}`, async (t) => {
-    const run = await simulate(seed, recordedMinutes, isPlain);
+    const run = await runSimulation({ seed, minutes: recordedMinutes, isPlain });
     t.is(run.failure, undefined, describe(run, recordedMinutes));
   });
 }
@@ -46,8 +46,8 @@ test.serial('a seed that nobody has run before', async (t) => {
   t.is(run.failure, undefined, describe(run));
 });
 
-function simulate(seed: number, ofMinutes: number, isPlain = false): Promise<SimulationRun> {
-  return runSimulation({ seed, minutes: ofMinutes, isPlain });
+function simulate(seed: number, ofMinutes: number): Promise<SimulationRun> {
+  return runSimulation({ seed, minutes: ofMinutes });
 }
 
 function describe(run: SimulationRun, ofMinutes = minutes): string {

@@ -67,6 +67,24 @@ test('one of two disks of a node dies: only its blocks are copied again, the nod
   t.is((await node.store.readStorages()).filter(({ isFailed }) => isFailed).length, 1);
 });
 
+test('a file that is being written does not seem to be shorter when the disk with its bytes is out of use: its reader is told that they are not to be had (faults 21, 25)', async (t) => {
+  const cluster = await MiniCluster.start(t, { dataNodeCount: 1, dataNode: { volumeCount: 2 } });
+  const writer = await cluster.client().openWriter('/f', { replication: 1 });
+  await writer.write(patternBytes(1000));
+  await writer.hsync();
+  const reader = cluster.client();
+  t.is((await readFile(reader, '/f')).length, 1000);
+  const [block] = await blocksOf(reader, '/f');
+  const node = cluster.node('dn1');
+  const written = await Promise.all(node.directories.map(async (directory) => (await readdir(join(directory, 'rbw'))).length > 0));
+  node.faults.add({ code: 'EIO', path: node.directories[written.indexOf(true)]! });
+  await waitUntil(() => cluster.events.some(({ kind }) => kind === 'storage-failed'));
+  const ask = async (blockId: number) => node.dataNode.handlers['replica.getInfo']({ blockId }, undefined as never);
+  await t.throwsAsync(ask(block!.blockId), { instanceOf: InputOutputError, message: /out of use/ }, 'nobody knows whether it has none');
+  await t.throwsAsync(readFile(reader, '/f'), { instanceOf: BlockMissingError });
+  await writer.abort();
+});
+
 test('a disk that is gone at the start is told of, and the node serves what it has', async (t) => {
   const cluster = await MiniCluster.start(t, { dataNodeCount: 3, blockSizeBytes: 64 * kilobyte, dataNode: { volumeCount: 2 } });
   const client = cluster.client();
