@@ -15,8 +15,8 @@ import { VersionMismatchError } from '../protocol/errors.js';
  *
  * headerCrc covers what stands before it, checksumsCrc all chunk checksums: so rot in this file is told apart from rot in the data.
  *
- * state 0, being written: lengthBytes and checksumsCrc are 0. The table holds complete chunks only, each written once. Where the data ends
- * inside a chunk, its checksum so far is in a tail slot, with the length that it covers. The slot that was last synced, and the one
+ * state 0, being written: lengthBytes is what it began with when it was taken over (else 0), checksumsCrc 0. The table holds complete
+ * chunks only, each written once. Where the data ends inside a chunk, its checksum so far is in a tail slot, with the length that it covers. The slot that was last synced, and the one
  * that is being synced, are never overwritten: what a sync made durable stays verifiable whatever part of later writes survives a power cut.
  * state 1, finalized: the table covers lengthBytes, its last chunk being short or not. The slots stay as they were: should the power be cut
  * before all of the table is on disk, they still vouch for what was synced.

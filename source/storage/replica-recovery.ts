@@ -127,7 +127,7 @@ export async function writeCutMeta(
   const table = Buffer.alloc(4 * chunks);
   if (chunks > 0) await readExactly(disk, replica.metaPath, table, checksumAt(0), replica);
   const tailCrc = keepBytes % chunkBytes === 0 ? 0 : await cutChunk(disk, replica, keepBytes);
-  const header = encodeMetaHeader({ state: 'being-written', chunkBytes, blockId, generationStamp, lengthBytes: 0, checksumsCrc: 0 });
+  const header = encodeMetaHeader({ state: 'being-written', chunkBytes, blockId, generationStamp, lengthBytes: keepBytes, checksumsCrc: 0 });
   const slots = encodeTailSlots(keepBytes % chunkBytes === 0 ? undefined : { lengthBytes: keepBytes, crc: tailCrc });
   const file = await disk.open(cut.metaPath, 'create');
   try {

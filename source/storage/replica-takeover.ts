@@ -1,10 +1,13 @@
 import type { RecoverReplica } from './block-store.js';
+import type { DiskFile } from './disk.js';
 import type { WriterStart } from './local-replica-writer.js';
 import { ReplicaBeingWritten } from './replica-being-written.js';
 import type { FinalizedReplica } from './replica-index.js';
 import type { ReplicaMap } from './replica-map.js';
 import { type CutSource, readMetaHeader, writeCutMeta } from './replica-recovery.js';
 import type { Volume } from './volume.js';
+
+const rewriteBytes = 1 << 20;
 
 /**
  * Turns a replica, being written without a writer or finalized, into one being written of a newer generation, cut to `keepBytes`; the data
@@ -65,9 +68,25 @@ export async function takeOver(
 async function syncData(replica: ReplicaBeingWritten): Promise<void> {
   const data = await replica.volume.disk.open(replica.dataPath, 'write');
   try {
+    if (replica.isFromBefore) await rewrite(data, replica.lengthBytes);
     await replica.synced(data.dataSync());
   } finally {
     await data.close();
+  }
+}
+
+/**
+ * Writes the same bytes once more. An fsync may have failed in a process that is gone: the system takes those pages for clean since then, and
+ * the next sync would succeed without them.
+ */
+async function rewrite(data: DiskFile, lengthBytes: number): Promise<void> {
+  const buffer = Buffer.allocUnsafe(Math.min(rewriteBytes, lengthBytes));
+  for (let at = 0; at < lengthBytes; ) {
+    const readBytes = await data.read(buffer.subarray(0, Math.min(buffer.length, lengthBytes - at)), at);
+    // Shorter than it was when it was verified: whoever goes on with it finds that out.
+    if (readBytes === 0) return;
+    await data.write(buffer.subarray(0, readBytes), at);
+    at += readBytes;
   }
 }
 

@@ -3,8 +3,8 @@ import type { Logger } from '../base/log.js';
 import { type Block, blockName } from '../protocol/block.js';
 import { diskErrorCode, isAbsent } from './disk.js';
 import { ReplicaBeingWritten } from './replica-being-written.js';
-import { verifyPrefix } from './replica-recovery.js';
-import { metaHeaderBytes } from './replica-meta.js';
+import { type MetaHeader, metaHeaderBytes } from './replica-meta.js';
+import { type VerifiedPrefix, verifyPrefix } from './replica-recovery.js';
 import type { Volume } from './volume.js';
 import { dataName, metaName, parseReplicaFileName } from './volume-layout.js';
 
@@ -131,6 +131,27 @@ async function chooseGeneration(
   return undefined;
 }
 
+/**
+ * Of several checksum files (a takeover was not over) the newest that vouches for all that its replica began with: one that a power cut has
+ * torn, before it was on disk for good, does not, and then the one before counts still. Where none does, the newest that can be believed at all.
+ */
+async function chooseBeingWritten(
+  volume: Volume,
+  replica: { blockId: number; stamps: readonly number[]; dataPath: string; metaPathOf: (generationStamp: number) => string },
+): Promise<{ generationStamp: number; header: MetaHeader; prefix: VerifiedPrefix } | undefined> {
+  const { blockId, stamps, dataPath, metaPathOf } = replica;
+  let torn: { generationStamp: number; header: MetaHeader; prefix: VerifiedPrefix } | undefined;
+  for (const generationStamp of stamps) {
+    const verified = await verifyPrefix(volume.disk, { data: dataPath, meta: metaPathOf(generationStamp) }, { blockId, generationStamp });
+    if (!verified) continue;
+    const { header, prefix } = verified;
+    // One that was to be finalized was on disk long before: only what came last is torn.
+    if (header.state === 'finalized' || prefix.lengthBytes >= header.lengthBytes) return { generationStamp, header, prefix };
+    torn ??= { generationStamp, header, prefix };
+  }
+  return torn;
+}
+
 async function moveBack(volume: Volume, path: string): Promise<void> {
   await volume.disk.rename({ source: path, target: join(volume.folder('rbw'), basename(path)) });
 }
@@ -153,11 +174,10 @@ async function scanBeingWritten(
   };
   // A finalized one of this generation is the same one: the power was cut in the middle of its move.
   if (!found.hasData || stamps.every((stamp) => stamp <= finalizedStamp)) return discard();
-  for (const [index, generationStamp] of stamps.entries()) {
-    const verified = await verifyPrefix(volume.disk, { data: dataPath, meta: metaPathOf(generationStamp) }, { blockId, generationStamp });
-    if (!verified) continue;
-    const { header, prefix } = verified;
-    for (const older of stamps.toSpliced(index, 1)) await volume.discard(metaPathOf(older));
+  const chosen = await chooseBeingWritten(volume, { blockId, stamps, dataPath, metaPathOf });
+  if (chosen) {
+    const { generationStamp, header, prefix } = chosen;
+    for (const other of stamps) if (other !== generationStamp) await volume.discard(metaPathOf(other));
     const sizeBytes = await volume.disk.readSize(dataPath);
     if (sizeBytes > prefix.lengthBytes) {
       logger.info(
