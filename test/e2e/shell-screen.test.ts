@@ -162,6 +162,7 @@ test.serial('in a terminal of five rows the region stays below its height', asyn
   await terminal.waitForText(/^one$/);
   terminal.write('\t');
   await terminal.waitForText(/say it|raw bytes/);
+  await terminal.waitForText('Tab next');
   terminal.write('\u001b');
   await terminal.waitFor(() => !terminal.screen().some((line) => line.includes('Tab next')), 'closed menu');
   terminal.write('?');
