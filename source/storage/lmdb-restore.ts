@@ -1,4 +1,4 @@
-import { link, mkdir, stat, unlink } from 'node:fs/promises';
+import { link, mkdir, readdir, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StorageDamagedError } from '../protocol/errors.js';
 import type { KeyValueTransaction } from './key-value-store.js';
@@ -37,7 +37,7 @@ export async function restoreLmdbStore(options: RestoreOptions): Promise<{ recor
     if (isThere && !isReplaceWanted) {
       throw new StorageDamagedError(`${directory} holds a store already; nothing was changed: add --replace to put it aside and restore the backup in its place`, { path: directory });
     }
-    const replaced = isThere ? join(directory, `replaced-${timeName}.mdb`) : undefined;
+    const replaced = isThere ? await freeName(directory, `replaced-${timeName}`) : undefined;
     await createStore(
       options,
       async (store) => {
@@ -60,5 +60,14 @@ export async function restoreLmdbStore(options: RestoreOptions): Promise<{ recor
     throw storageError(error, `restoring ${image} into ${directory}`);
   } finally {
     await lock.release();
+  }
+}
+
+/** A try of the same second may have been killed behind its link. */
+async function freeName(directory: string, name: string): Promise<string> {
+  const taken = new Set(await readdir(directory));
+  for (let number = 1; ; number++) {
+    const free = number === 1 ? `${name}.mdb` : `${name}-${number}.mdb`;
+    if (!taken.has(free)) return join(directory, free);
   }
 }
