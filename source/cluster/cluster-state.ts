@@ -2,6 +2,7 @@ import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { StorageDamagedError, VersionMismatchError } from '../protocol/errors.js';
 import { storageError } from '../storage/storage-error.js';
+import { syncDirectory } from '../storage/sync-directory.js';
 import type { ProcessIdentity } from './process-identity.js';
 
 /** What a local cluster remembers between two commands. */
@@ -89,11 +90,5 @@ async function replaceState(file: string, state: ClusterState): Promise<void> {
     await fresh.close();
   }
   await rename(`${file}.new`, file);
-  if (process.platform === 'win32') return;
-  const handle = await open(directory, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
+  await syncDirectory(directory);
 }
