@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { parseAddress } from '../base/address.js';
 import { assert } from '../base/assert.js';
 import { type Clock, sleep } from '../base/clock.js';
-import { counted } from '../base/text.js';
 import type { ClusterHealth } from '../protocol/cluster-events.js';
 import { CancelledError, type DfsError, InputOutputError, InvalidArgumentError, StorageLockedError, UnavailableError } from '../protocol/errors.js';
 import { storageError } from '../storage/storage-error.js';
@@ -20,6 +19,7 @@ import { type ClusterConfig, dataNodeAddresses, describeNode, nodeName } from '.
 import { describePortOwner, isPortFree } from './port-owner.js';
 import { isRunning, killProcess, type ProcessIdentity, stopProcesses } from './process-identity.js';
 import { SafeModeWatch } from './safe-mode-watch.js';
+import { whatIsMissing } from './what-is-missing.js';
 
 export interface LocalClusterOptions {
   config: ClusterConfig;
@@ -226,11 +226,11 @@ class ProcessCluster implements LocalCluster {
         starts.splice(starts.indexOf(begun), 1);
         ended.set(begun.node, error);
       };
-      const whatIsMissing = (seen: ClusterHealth | undefined) => {
+      const missing = (seen: ClusterHealth | undefined) => {
         const awaited = addresses.filter((address) => ![...ended.keys()].some((node) => node.address === address));
-        return this.#whatIsMissing(seen, awaited, starts, isWholeCluster, safeModeWatch);
+        return whatIsMissing(seen, { addresses: awaited, starts, nowMs: this.#clock.monotonicMs(), safeModeWatch: isWholeCluster ? safeModeWatch : undefined });
       };
-      const health = await this.#waitUntil(starts, endMs, signal, whatIsMissing, onEnded);
+      const health = await this.#waitUntil(starts, endMs, signal, missing, onEnded);
       if (ended.size > 0) await this.#forget(state, [...ended.keys()], options);
       // Reading goes on in safe mode, and only a person can decide about blocks that nobody has.
       if (isWholeCluster && safeModeWatch.isSettled && health?.safeMode.isOn) onProgress?.(`the name node stays in safe mode: ${health.safeMode.reason}`);
@@ -305,12 +305,12 @@ class ProcessCluster implements LocalCluster {
     return role === 'namenode' || health.datanodes.some((each) => each.address === address && each.state === 'live');
   }
 
-  /** Asks until `whatIsMissing` finds nothing. A node of `starts` that ends, if `onEnded` does not do without it, or the time limit, is an error that says all there is to say. */
+  /** Asks until nothing is missing. A node of `starts` that ends, if `onEnded` does not do without it, or the time limit, is an error that says all there is to say. */
   async #waitUntil(
     starts: Start[],
     endMs: number,
     signal: AbortSignal | undefined,
-    whatIsMissing: (health: ClusterHealth | undefined) => string | undefined,
+    missingIn: (health: ClusterHealth | undefined) => string | undefined,
     onEnded = (_start: Start, error: DfsError): void => {
       throw error;
     },
@@ -322,30 +322,13 @@ class ProcessCluster implements LocalCluster {
         const error = await errorIfEnded(start);
         if (error) onEnded(start, error);
       }
-      const missing = whatIsMissing(health);
+      const missing = missingIn(health);
       if (missing === undefined) return health;
       if (this.#clock.monotonicMs() >= endMs) {
         throw new InputOutputError(`not ready after ${this.#startLimitMs / 1000} s: ${missing}; see the logs in ${join(this.#config.dataDirectory, 'log')}`);
       }
       await this.#pause(pollMs, signal);
     }
-  }
-
-  /** What still keeps the nodes from being ready, in words; undefined when they are. */
-  #whatIsMissing(health: ClusterHealth | undefined, addresses: string[], starts: Start[], isWholeCluster: boolean, safeModeWatch: SafeModeWatch): string | undefined {
-    if (!health) return 'the name node does not answer';
-    const missing = addresses.filter((address) => {
-      const report = health.datanodes.find((each) => each.address === address);
-      const start = starts.find(({ node }) => node.address === address);
-      // A heartbeat from before the start is one of the node's former life.
-      return report?.state !== 'live' || (start !== undefined && report.sinceHeartbeatMs > this.#clock.monotonicMs() - start.startedMs);
-    });
-    if (missing.length > 0) return `${counted(missing.length, 'data node')} not live: ${missing.join(', ')}`;
-    const { safeMode } = health;
-    if (!isWholeCluster || !safeMode.isOn) return undefined;
-    // Set by hand in a cluster that ran already: it stays until somebody leaves it.
-    if (starts.length === 0 && safeMode.reportedBlocks >= safeMode.totalBlocks) return undefined;
-    return safeModeWatch.observe(health) ? undefined : `the name node is in safe mode (${safeMode.reason})`;
   }
 
   async #read(): Promise<ClusterState> {
