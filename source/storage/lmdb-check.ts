@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process';
+import { join } from 'node:path';
 import { StorageDamagedError } from '../protocol/errors.js';
+import { isFreeListWhole } from './lmdb-free-list.js';
 
 /**
  * What the child runs. LMDB maps its file and trusts it: a truncated file ends the process with SIGBUS, a damaged page with SIGSEGV.
@@ -75,7 +77,9 @@ export async function checkLmdbFiles(directory: string, budgetMs: number): Promi
     child.once('error', reject);
     child.once('close', (code, signal) => resolve([code, signal]));
   });
-  if (code === 0) return JSON.parse(output) as CheckResult;
-  const reason = signal ? `reading it ended with ${signal}` : (/^\w*Error: (.*)$/m.exec(problem)?.[1] ?? `reading it ended with code ${code}`);
-  throw new StorageDamagedError(`the store in ${directory} is damaged (${reason}); its files were left as they are: restore a backup of it (dfsh namenode restore)`, { path: directory });
+  const damaged = (reason: string) => new StorageDamagedError(`the store in ${directory} is damaged (${reason}); its files were left as they are: restore a backup of it (dfsh namenode restore)`, { path: directory });
+  if (code !== 0) throw damaged(signal ? `reading it ended with ${signal}` : (/^\w*Error: (.*)$/m.exec(problem)?.[1] ?? `reading it ended with code ${code}`));
+  const result = JSON.parse(output) as CheckResult;
+  if (result.isShort && !(await isFreeListWhole(join(directory, 'data.mdb')))) throw damaged('the end of its file, with its list of free pages, is cut off');
+  return result;
 }

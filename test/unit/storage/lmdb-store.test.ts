@@ -1,8 +1,10 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdir, mkdtemp, open, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { open as openLmdb } from 'lmdb';
@@ -130,6 +132,41 @@ for (const [title, damage] of [
       await t.throwsAsync(openStore(directory), { name: 'StorageDamagedError' });
     });
   }
+}
+
+for (const rounds of [5, 7]) {
+  test(`a file of ${rounds} commits cut at any page is refused, or holds every record and takes changes (fault 15)`, async (t) => {
+    const directory = join(await temporaryFolder(t), 'store');
+    const store = await openStore(directory);
+    // Few records: the list of free pages may lie behind all of them.
+    for (let round = 0; round < rounds; round++) {
+      await store.transact((transaction) => {
+        for (let i = 0; i < 12; i++) transaction.put('k' + encodeNumber(i), Buffer.alloc(100, `round ${round} `));
+      });
+    }
+    await store.close();
+    const whole = await readFile(join(directory, 'data.mdb'));
+    let refusals = 0;
+    for (let size = whole.length - 4096; size > 0; size -= 4096) {
+      const copy = `${directory}-${size}`;
+      await mkdir(copy);
+      await writeFile(join(copy, 'data.mdb'), whole.subarray(0, size));
+      // The system ends a process that touches a page behind the end: not this one.
+      const child = spawn(process.execPath, [writer, copy, '0', '1'], { stdio: ['ignore', 'pipe', 'pipe'] });
+      const [output, problem] = await Promise.all([text(child.stdout), text(child.stderr)]);
+      if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+      t.is(child.signalCode, null, `cut to ${size} of ${whole.length} bytes`);
+      if (/^StorageDamagedError: [^\n]* its files were left as they are/m.test(problem)) refusals++;
+      else {
+        t.is(output, '0\n', problem);
+        const again = await openStore(copy);
+        t.is([...again.range(prefixRange('k'))].length, 12);
+        t.truthy(again.get('a' + encodeNumber(0)));
+        await again.close();
+      }
+    }
+    t.true(refusals > 0);
+  });
 }
 
 test('a flipped byte in a record is a typed error for that record, in gets and ranges, and the others stay readable (fault 14)', async (t) => {
