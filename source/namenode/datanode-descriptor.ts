@@ -159,6 +159,12 @@ export class DatanodeDescriptor implements PlacementCandidate {
     return Math.max(this.transferCount, this.writing.count + this.incoming.count);
   }
 
+  /** False while it holds something strange that a copy of the block would run into: the same generation, or a newer one. */
+  canReceive(block: Block): boolean {
+    const held = this.strangers.get(block.blockId) ?? this.leftovers.get(block.blockId);
+    return !held || held.block.generationStamp < block.generationStamp;
+  }
+
   /** The place of a storage among this node's; -1 if it is not known. */
   storageIndex(storageId: string): number {
     return this.storages.findIndex((storage) => storage.storageId === storageId);

@@ -163,7 +163,7 @@ export class RepairPlanner {
     const { map } = this.#redundancy;
     const block = map.block(entry);
     if (this.#pending.has(block.blockId) || this.#pending.size >= this.#limits.copiesInTotal) return false;
-    if (source.outgoing.count >= streams || target.incoming.count >= streams || !this.#strangers.canReceive(target, block)) return false;
+    if (source.outgoing.count >= streams || target.incoming.count >= streams || !target.canReceive(block)) return false;
     this.#start(block, source, target, true, nowMs);
     return true;
   }
@@ -278,7 +278,7 @@ export class RepairPlanner {
       const out = new Set(avoided);
       for (;;) {
         const [target] = chooseTargets(candidates, { count: 1, blockSizeBytes: block.lengthBytes, excluded: out, existing }, this.#random);
-        if (!target || (this.#hasRoom(target.incoming, block.lengthBytes) && this.#strangers.canReceive(target, block))) return target;
+        if (!target || (this.#hasRoom(target.incoming, block.lengthBytes) && target.canReceive(block))) return target;
         out.add(target.uuid);
       }
     };

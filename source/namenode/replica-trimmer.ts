@@ -37,13 +37,28 @@ export class ReplicaTrimmer {
 
   /**
    * So many solid replicas allow to delete what is worth less: two (or as many as wanted), for one might still be lost; fewer where no
-   * other node is left to make a second one on, as the bad replicas themselves take up the nodes.
+   * other node is left to make a second one on, as the bad replicas themselves, or what copies that failed may have left, take up the nodes.
    */
-  isEnoughToDeleteBad(entry: number, badCount: number): boolean {
-    const { map, datanodes } = this.#redundancy;
-    const enough = Math.max(1, Math.min(map.replication(entry), 2, datanodes.countInService() - badCount));
+  isEnoughToDeleteBad(entry: number): boolean {
     const { solid, steady } = this.#redundancy.count(entry);
-    return solid + steady >= enough;
+    const enough = Math.min(this.#redundancy.map.replication(entry), 2);
+    return solid + steady >= enough || (solid + steady > 0 && !this.#hasPlaces(entry, enough));
+  }
+
+  /** There are so many nodes that have a replica that may be good, or could be sent one. */
+  #hasPlaces(entry: number, wanted: number): boolean {
+    const { map, datanodes } = this.#redundancy;
+    const block = map.block(entry);
+    let count = 0;
+    for (const node of datanodes.nodes) {
+      if (node.state !== 'live' || !node.isInService) continue;
+      const index = map.indexOfNode(entry, node.number);
+      const replica = index < 0 ? 0 : map.replica(entry, index);
+      const isBad = replicaHas(replica, replicaFlags.corrupt) && !replicaHas(replica, replicaFlags.deleting);
+      const isPlace = index < 0 ? node.remainingBytes >= block.lengthBytes && node.canReceive(block) : !isBad;
+      if (isPlace && ++count === wanted) return true;
+    }
+    return false;
   }
 
   /**
@@ -75,7 +90,7 @@ export class ReplicaTrimmer {
     const { map, datanodes } = this.#redundancy;
     const wanted = map.replication(entry);
     const counts = this.#redundancy.count(entry);
-    if (counts.corrupt > 0 && this.isEnoughToDeleteBad(entry, counts.corrupt)) {
+    if (counts.corrupt > 0 && this.isEnoughToDeleteBad(entry)) {
       this.#order(entry, this.#replicasWhere(entry, (replica, node) => node.isAlive && replicaHas(replica, replicaFlags.corrupt) && !replicaHas(replica, replicaFlags.deleting)));
       counts.corrupt = 0;
     }

@@ -47,12 +47,6 @@ export class StrangeReplicas {
     node.leftovers.delete(blockId);
   }
 
-  /** False while the node holds something that a copy of the block would run into: the same generation, or a newer one. */
-  canReceive(node: DatanodeDescriptor, block: Block): boolean {
-    const held = node.strangers.get(block.blockId) ?? node.leftovers.get(block.blockId);
-    return !held || held.block.generationStamp < block.generationStamp;
-  }
-
   /** Judges up to `limit` of a node's whose grace is over: to be deleted, or to wait on. `isTarget`: a copy is on its way there. */
   judge(node: DatanodeDescriptor, nowMs: number, limit: number, isTarget: (block: Block, node: DatanodeDescriptor) => boolean): void {
     for (const kind of ['stranger', 'leftover'] as const) {
@@ -60,8 +54,8 @@ export class StrangeReplicas {
       let left = limit;
       for (const [blockId, { block, dueMs }] of those) {
         if (dueMs > nowMs || left-- === 0) break;
-        those.delete(blockId);
         const verdict = this.#verdict(node, block, isTarget);
+        those.delete(blockId);
         if (verdict === 'wait') those.set(blockId, { block, dueMs: nowMs + this.#graceMs[kind] });
         else if (verdict === 'delete') node.invalidations.add(block);
       }
@@ -80,6 +74,6 @@ export class StrangeReplicas {
     if (block.generationStamp > map.generationStamp(entry)) return 'wait';
     // The order would hit the copy of the same generation that is on its way there.
     if (isTarget(block, node)) return 'wait';
-    return this.#trimmer.isEnoughToDeleteBad(entry, 1) ? 'delete' : 'wait';
+    return this.#trimmer.isEnoughToDeleteBad(entry) ? 'delete' : 'wait';
   }
 }

@@ -219,3 +219,57 @@ test('when a target dies in the middle of a copy, the copy is ordered again at o
   const tookMs = await cluster.runUntil(allHealthy(cluster));
   t.true(tookMs <= 3000);
 });
+
+test('copies of a last good replica that failed at every other node are made again: what may be left of them there makes room', async (t) => {
+  const cluster = await BlockCluster.started(3);
+  const block = cluster.write();
+  await cluster.run(1000);
+  const [good, ...others] = cluster.nodes;
+  for (const node of cluster.nodes) node.ignores.add('replicate');
+  for (const node of others) {
+    node.rotten.add(block.blockId);
+    cluster.services.blocks.reportBadReplicas([{ block, datanodeUuid: node.uuid, storageId: node.storageId }]);
+  }
+  await cluster.runUntil(() => good!.commands.filter(({ kind }) => kind === 'replicate').length >= 2);
+  await cluster.run(10_000);
+  t.like(cluster.services.health().blocks, { underReplicated: 1, corrupt: 1 });
+  for (const node of cluster.nodes) node.ignores.clear();
+  await cluster.runUntil(() => cluster.holders(block).length === 3);
+  await cluster.run(1000);
+  t.is(cluster.services.health().status, 'HEALTHY');
+  t.deepEqual(cluster.deletionsOfLastCopies, []);
+});
+
+test('a last good replica is copied again though one other node has a copy of the wrong length, and a copy failed at the other one', async (t) => {
+  const cluster = await BlockCluster.started(3);
+  const block = cluster.write();
+  await cluster.run(1000);
+  const [good, short, empty] = cluster.nodes;
+  good!.ignores.add('replicate');
+  short!.ignores.add('replicate');
+  empty!.replicas.delete(block.blockId);
+  empty!.tell('deleted', block);
+  await cluster.runUntil(() => good!.commands.concat(short!.commands).some(({ kind }) => kind === 'replicate'));
+  short!.replicas.set(block.blockId, { ...block, lengthBytes: 5 });
+  await short!.report();
+  await cluster.run(10_000);
+  good!.ignores.clear();
+  await cluster.runUntil(() => cluster.holders(block).length === 3);
+  t.deepEqual(cluster.deletionsOfLastCopies, []);
+});
+
+test('a copy that failed is made again though the only other node has no room for one', async (t) => {
+  const cluster = await BlockCluster.started(2);
+  const block = cluster.write();
+  await cluster.addNode({ capacityBytes: block.lengthBytes / 2 });
+  await cluster.run(1000);
+  const [good, lost] = cluster.nodes;
+  good!.ignores.add('replicate');
+  lost!.replicas.delete(block.blockId);
+  lost!.tell('deleted', block);
+  await cluster.runUntil(() => good!.commands.some(({ kind }) => kind === 'replicate'));
+  await cluster.run(10_000);
+  good!.ignores.clear();
+  await cluster.runUntil(() => cluster.holders(block).length === 2);
+  t.deepEqual(cluster.deletionsOfLastCopies, []);
+});
