@@ -17,6 +17,7 @@ import {
   permissionSchema,
   replicaLocationSchema,
   replicationSchema,
+  storageIdSchema,
   timeSchema,
 } from './schemas.js';
 
@@ -25,7 +26,7 @@ const callId = Type.Optional(callIdSchema);
 const uuid = Type.String({ minLength: 1, maxLength: 64 });
 
 /** A block as its writer left it, with the replicas that confirmed all of it (durably, unless durable_close is off). */
-export const writtenBlockSchema = Type.Object({ block: blockSchema, replicas: Type.Array(Type.Object({ datanodeUuid: uuid, storageId: uuid }, strict), { maxItems: 512 }) }, strict);
+export const writtenBlockSchema = Type.Object({ block: blockSchema, replicas: Type.Array(Type.Object({ datanodeUuid: uuid, storageId: storageIdSchema }, strict), { maxItems: 512 }) }, strict);
 
 /**
  * What a client asks of the name node (Hadoop: ClientProtocol). Errors are those of errors.ts; every mutating call is one
@@ -174,7 +175,7 @@ export const clientProtocol = {
   'fs.setReplication': mutation('Copies wanted of a file; false for a directory', Type.Object({ path: pathSchema, replication: replicationSchema, callId }, strict), Type.Boolean()),
   'block.reportBadReplicas': query(
     'Replicas whose bytes failed their checksums at a reader: they are checked, replaced and then deleted',
-    Type.Object({ replicas: Type.Array(Type.Object({ block: blockSchema, datanodeUuid: uuid, storageId: uuid }, strict), { minItems: 1, maxItems: 1000 }) }, strict),
+    Type.Object({ replicas: Type.Array(Type.Object({ block: blockSchema, datanodeUuid: uuid, storageId: storageIdSchema }, strict), { minItems: 1, maxItems: 1000 }) }, strict),
     Type.Null(),
   ),
   'cluster.getDatanodes': query('Every data node that ever registered', Type.Object({}, strict), Type.Array(datanodeReportSchema)),

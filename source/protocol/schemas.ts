@@ -34,11 +34,17 @@ export const callIdSchema = Type.Integer({ minimum: 1, maximum: maxInteger });
  */
 export const blockSchema = Type.Object({ blockId: blockIdSchema, generationStamp: generationStampSchema, lengthBytes: byteCountSchema }, { additionalProperties: false });
 
+/**
+ * The storage directory of a replica. '' where it is not known: a data node that has not registered since the name node's start has told of none.
+ * Whoever got '' as the place of a replica may say so of that replica: its node tells better.
+ */
+export const storageIdSchema = Type.String({ maxLength: 64 });
+
 /** Where a replica is, or is to be. `name` is the one shown to people (dn1). `address` is host:port of the node's one listener. */
 export const replicaLocationSchema = Type.Object(
   {
     datanodeUuid: Type.String(),
-    storageId: Type.String(),
+    storageId: storageIdSchema,
     name: Type.String(),
     address: Type.String(),
     rack: Type.String(),

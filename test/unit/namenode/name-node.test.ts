@@ -9,6 +9,7 @@ import { datanodeProtocol } from '../../../source/protocol/datanode-protocol.js'
 import { OutcomeUnknownError, PermissionDeniedError, SafeModeError, StorageDamagedError, VersionMismatchError } from '../../../source/protocol/errors.js';
 import { MemoryStore } from '../../../source/storage/memory-store.js';
 import { benchOptions, NameNodeBench } from '../../helpers/name-node-bench.js';
+import { createMemoryRpcCaller } from '../../helpers/memory-rpc.js';
 import { TurnClock } from '../../helpers/namespace-harness.js';
 
 test('every method of both protocols has its handler', async (t) => {
@@ -53,6 +54,40 @@ test('after a restart reads are answered at once, and changes wait until every b
   await cluster.turns(2000);
   await made;
   t.false((await cluster.root('cluster.setSafeMode', { action: 'get' })).isOn);
+  await cluster.nameNode.close();
+});
+
+test('a file is appended to, and rot in it is told of, while the node of one replica has not come back since the restart of the name node', async (t) => {
+  const cluster = await new NameNodeBench().start();
+  await cluster.join(0);
+  await cluster.join(1);
+  const { file, block } = await cluster.root('fs.create', { path: '/f', permission: 0o644, overwrite: false, createParents: false, withBlock: true });
+  const { inodeId } = file;
+  const replicas = block!.locations.map(({ datanodeUuid, storageId }) => ({ datanodeUuid, storageId }));
+  await cluster.kill();
+  await cluster.start();
+  await cluster.join(0);
+  // Over the wire: what the name node answers must be what it takes.
+  const context = { user: 'hdfs', clientId: 'client-of-hdfs', role: 'client', remoteAddress: '127.0.0.1:5' } as const;
+  const { call } = createMemoryRpcCaller<typeof clientProtocol>({ services: [{ protocol: clientProtocol, handlers: cluster.nameNode.clientHandlers, allowedRoles: ['client'] }], context, clock: cluster.clock });
+  await call('fs.complete', { inodeId, last: { block: { ...block!.block, lengthBytes: 7 }, replicas } });
+  const { blocks } = await call('fs.getBlockLocations', { path: '/f', offsetBytes: 0, lengthBytes: 7 });
+  const bad = blocks[0]!.locations.map(({ datanodeUuid, storageId }) => ({ block: blocks[0]!.block, datanodeUuid, storageId }));
+  t.deepEqual(bad.map(({ datanodeUuid, storageId }) => [datanodeUuid, storageId]).sort(), [['uuid-0', 's0'], ['uuid-1', '']], 'what it does not know');
+  t.is(await call('block.reportBadReplicas', { replicas: bad }), null);
+  const { last } = await call('fs.append', { path: '/f' });
+  const places = last!.locations.map(({ datanodeUuid, storageId }) => ({ datanodeUuid, storageId }));
+  t.is(places.length, 2);
+  const { generationStamp } = await call('fs.updateBlockForPipeline', { inodeId, block: last!.block });
+  const renewed = { ...last!.block, generationStamp };
+  await call('fs.updatePipeline', { inodeId, previous: last!.block, written: { block: renewed, replicas: places } });
+  const longer = { ...renewed, lengthBytes: 9 };
+  t.is((await call('fs.complete', { inodeId, last: { block: longer, replicas: places } })).lengthBytes, 9);
+  cluster.held[0] = cluster.held[1] = [longer];
+  await cluster.join(0);
+  await cluster.join(1);
+  const after = await call('fs.getBlockLocations', { path: '/f', offsetBytes: 0, lengthBytes: 9 });
+  t.deepEqual(after.blocks[0]!.locations.map(({ storageId }) => storageId).sort(), ['s0', 's1'], 'its node has told');
   await cluster.nameNode.close();
 });
 
