@@ -23,7 +23,7 @@ export const replicaRecoveryProtocol = {
     Type.Union([
       Type.Object(
         {
-          /** Waiting to be recovered: being written, and perhaps shorter than what was acknowledged, since its node was restarted or a part is rotten. */
+          /** Waiting to be recovered: being written, and perhaps shorter than what was acknowledged, since its node was restarted, a part is rotten, or an fsync of it failed. */
           state: Type.Union([Type.Literal('finalized'), Type.Literal('being-written'), Type.Literal('waiting-to-be-recovered')]),
           generationStamp: generationStampSchema,
           /** Of the longest beginning that matches its checksums. */

@@ -111,7 +111,7 @@ export interface RecoverReplica {
 export interface RecoverableReplica {
   /**
    * How far it can be believed to hold what was acknowledged: `being-written` by a writer of this process; `waiting-to-be-recovered` since a
-   * restart, which may have cost it its end, or because a part of it is rotten (HDFS: RWR).
+   * restart, which may have cost it its end, because a part of it is rotten, or because an fsync of it failed (HDFS: RWR).
    */
   state: 'finalized' | 'being-written' | 'waiting-to-be-recovered';
   generationStamp: number;
@@ -142,7 +142,8 @@ export interface ReplicaPacket {
 /**
  * Writes one replica. After any failure only `close` is left. A disk error fails the replica for good: `close` then discards it (the
  * space of a full disk is free again), unless it has bytes that were flushed, or was finalized once: others may have failed like this
- * one, so it stays, being written, as far as it was written. A failed fsync is never repeated.
+ * one, so it stays, being written, as far as it was written. A failed fsync is never repeated: no writer goes on with such a replica, and a
+ * recovery of its block writes all of it anew before it syncs it.
  */
 export interface ReplicaWriter {
   readonly blockId: number;

@@ -29,7 +29,7 @@ import { ReplicaBeingWritten } from './replica-being-written.js';
 import { ReplicaDisposal } from './replica-disposal.js';
 import type { FinalizedReplica } from './replica-index.js';
 import { type Generation, replicaNotFound, ReplicaMap } from './replica-map.js';
-import { checkSynced, ReplicaRecoveries } from './replica-recoveries.js';
+import { ReplicaRecoveries } from './replica-recoveries.js';
 import { takeOver } from './replica-takeover.js';
 import { readScanCursor, type ScanCursor, writeScanCursor } from './scan-cursor.js';
 import { storageError } from './storage-error.js';
@@ -176,6 +176,8 @@ export class LocalBlockStore implements BlockStore, WriterHost {
         ),
       );
       if (open && this.#replicas.beingWritten.get(blockId) !== open) throw replicaNotFound(request);
+      if (open?.isUnsynced)
+        throw new InputOutputError(`${blockName(open)}: syncing it to the disk failed here; another replica must do`, { blockId });
       if (current.lengthBytes < keepBytes)
         throw new InputOutputError(`${blockName(request)} has ${current.lengthBytes} bytes here, ${keepBytes} are to be kept`, { blockId });
       const writer = await this.#takeOver(open ?? (current as FinalizedReplica), request);
@@ -186,7 +188,6 @@ export class LocalBlockStore implements BlockStore, WriterHost {
 
   async #takeOver(current: ReplicaBeingWritten | FinalizedReplica, request: RecoverReplica): Promise<ReplicaWriter> {
     try {
-      checkSynced(request.blockId, current);
       const { replica, start } = await takeOver(this.#replicas, current, request, (volume, path) => this.#disposal.discardFile(volume, request.blockId, path));
       return await this.#openWriter(replica, 'write', start, request);
     } catch (error) {

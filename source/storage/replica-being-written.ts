@@ -21,7 +21,7 @@ export class ReplicaBeingWritten {
   isPromised = false;
   /** Found at the start: its writer ended with the last process, and perhaps the machine. */
   isFromBefore = false;
-  /** An fsync of it failed: what of it is on the disk nobody can tell any more, so it takes no part in anything until the next start. */
+  /** An fsync of it failed: what of it is on the disk nobody can tell any more, so no writer goes on with it until its block's recovery has written it anew. */
   isUnsynced = false;
   /** What it takes of the disk, as far as it is counted. */
   usedBytes = 0;

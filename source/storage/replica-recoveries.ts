@@ -58,7 +58,6 @@ export class ReplicaRecoveries {
         await current.writer?.revoke(stale(over, blockId));
         if (this.#replicas.beingWritten.get(blockId) !== current) return null;
       }
-      checkSynced(blockId, current);
       try {
         const { state, lengthBytes } = await verifyReplica(this.#replicas, blockId, current);
         this.#claims.begin(blockId, { recoveryGeneration, verifiedBytes: lengthBytes });
@@ -89,12 +88,6 @@ export class ReplicaRecoveries {
     this.#claims.end(blockId);
     return { block, storageId: writer.storageId };
   }
-}
-
-/** InputOutputError after a failed fsync: the next one would succeed whatever became of the bytes. */
-export function checkSynced(blockId: number, replica: ReplicaBeingWritten | FinalizedReplica): void {
-  if (!(replica instanceof ReplicaBeingWritten) || !replica.isUnsynced) return;
-  throw new InputOutputError(`${blockName(replica)}: syncing it to the disk failed here; another replica must do`, { blockId });
 }
 
 function stale(message: string, blockId: number): Error {

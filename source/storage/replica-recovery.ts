@@ -109,7 +109,7 @@ export async function verifyReplica(
     replica.visibleLengthBytes = lengthBytes;
     replica.visibleTailCrc = tailCrc;
   }
-  return { state: isRotten || replica.isFromBefore ? 'waiting-to-be-recovered' : 'being-written', lengthBytes };
+  return { state: isRotten || replica.isFromBefore || replica.isUnsynced ? 'waiting-to-be-recovered' : 'being-written', lengthBytes };
 }
 
 /**

@@ -68,7 +68,8 @@ export async function takeOver(
 async function syncData(replica: ReplicaBeingWritten): Promise<void> {
   const data = await replica.volume.disk.open(replica.dataPath, 'write');
   try {
-    if (replica.isFromBefore) await rewrite(data, replica.lengthBytes);
+    if (replica.isFromBefore || replica.isUnsynced) await rewrite(data, replica.lengthBytes);
+    replica.isUnsynced = false;
     await replica.synced(data.dataSync());
   } finally {
     await data.close();
@@ -76,8 +77,8 @@ async function syncData(replica: ReplicaBeingWritten): Promise<void> {
 }
 
 /**
- * Writes the same bytes once more. An fsync may have failed in a process that is gone: the system takes those pages for clean since then, and
- * the next sync would succeed without them.
+ * Writes the same bytes once more. An fsync has failed, or may have in a process that is gone: the system takes those pages for clean since then,
+ * and the next sync would succeed without them.
  */
 async function rewrite(data: DiskFile, lengthBytes: number): Promise<void> {
   const buffer = Buffer.allocUnsafe(Math.min(rewriteBytes, lengthBytes));
