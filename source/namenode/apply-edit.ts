@@ -38,7 +38,7 @@ export function applyEdit(transaction: KeyValueTransaction, record: EditRecord, 
   transaction.put(countersKey, encodeCounters(counters));
   // Not the writer itself: what outlives the transaction must not keep its view and its changes in memory.
   const { removedBlockIds, endedLeaseIds, recoveringIds } = writer;
-  return { removedBlockIds, endedLeaseIds, recoveringIds };
+  return { counters, removedBlockIds, endedLeaseIds, recoveringIds };
 }
 
 /** The effect of each kind of edit. */

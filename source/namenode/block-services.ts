@@ -14,6 +14,7 @@ import { BlockRedundancy } from './block-redundancy.js';
 import { BlockReportQueue } from './block-report-queue.js';
 import { BlocksBeingWritten } from './blocks-being-written.js';
 import { type CommandLimits, DatanodeCommands, defaultCommandLimits } from './datanode-commands.js';
+import { describeDamage } from './damaged-records.js';
 import { DatanodeAdministration } from './datanode-administration.js';
 import { DatanodeManager } from './datanode-manager.js';
 import { DatanodeService } from './datanode-service.js';
@@ -111,6 +112,7 @@ export function createBlockServices(options: BlockServicesOptions): BlockService
     staleNodeTimeoutMs: options.staleNodeTimeoutMs,
     deadNodeTimeoutMs: options.deadNodeTimeoutMs,
     racks,
+    onDamage: (error) => safeMode.enterDamaged(describeDamage(error)),
   });
   const map = new BlockMap();
   const queue = new ReplicationQueue(map);

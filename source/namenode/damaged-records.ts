@@ -33,11 +33,18 @@ export function describeKey(key: Key): string {
       }
       case 'U':
         return `the lease of inode ${idOf(key)}`;
+      case 'n':
+        return key === 'n' ? 'the registrations of data nodes' : `the registration of data node ${decodeText(key, 1)}`;
     }
   } catch {
     // Below.
   }
   return `key ${JSON.stringify(key)}`;
+}
+
+/** What is damaged, and what it was found by, for a person. */
+export function describeDamage(error: DamagedRecordError): string {
+  return `${describeKey(error.key)}: ${error.message}`;
 }
 
 /** A record that others say is there, and is not. */

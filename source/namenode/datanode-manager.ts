@@ -8,6 +8,7 @@ import type { DatanodeProtocol, FailedVolume } from '../protocol/datanode-protoc
 import { ClusterMismatchError, OverloadedError, RegistrationRefusedError, UnregisteredNodeError } from '../protocol/errors.js';
 import type { ParamsOf } from '../protocol/method.js';
 import type { KeyValueStore } from '../storage/key-value-store.js';
+import type { DamagedRecordError } from '../storage/record.js';
 import { maxStoragesPerNode } from './block-map.js';
 import { DatanodeDescriptor, type DatanodeStorage } from './datanode-descriptor.js';
 import { canonicalAddress, DatanodeRegistry } from './datanode-registry.js';
@@ -25,6 +26,8 @@ export interface DatanodeManagerOptions {
   staleNodeTimeoutMs: number;
   deadNodeTimeoutMs: number;
   racks: RackMapping;
+  /** Told of records of data nodes that cannot be read. */
+  onDamage: (error: DamagedRecordError) => void;
 }
 
 export interface NodeReturn {
@@ -78,7 +81,7 @@ export class DatanodeManager {
   constructor(options: DatanodeManagerOptions) {
     this.#options = options;
     this.#clock = options.clock;
-    this.#registry = new DatanodeRegistry(options.store, options.random, options.configuredAddresses);
+    this.#registry = new DatanodeRegistry(options);
     this.#maxGapMs = options.staleNodeTimeoutMs / 2;
     this.#lastLookMs = options.clock.monotonicMs();
   }
@@ -87,7 +90,7 @@ export class DatanodeManager {
   load(listener: DatanodeListener): void {
     assert(this.#nodes.length === 0, 'data nodes are loaded once');
     this.#listener = listener;
-    for (const record of this.#registry.records()) {
+    for (const record of this.#registry.load()) {
       const node = this.#add(record.uuid, record.number, record.address);
       node.lastHeartbeatMs = this.#clock.monotonicMs();
     }

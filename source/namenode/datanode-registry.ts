@@ -1,7 +1,10 @@
 import type { Random } from '../base/random.js';
 import { NoSpaceError } from '../protocol/errors.js';
 import { encodeText, prefixRange } from '../storage/key-encoding.js';
-import type { KeyValueReader, KeyValueStore, KeyValueTransaction } from '../storage/key-value-store.js';
+import type { Key, KeyValueReader, KeyValueStore, KeyValueTransaction } from '../storage/key-value-store.js';
+import { DamagedRecordError } from '../storage/record.js';
+import { readableEntries } from './damaged-records.js';
+import { textOf } from './keys.js';
 
 /**
  * Which data nodes belong to the cluster, durably: so that dn2 is dn2 after any restart.
@@ -35,34 +38,56 @@ export class DatanodeRegistry {
   readonly #store: KeyValueStore;
   readonly #random: Random;
   readonly #configured: readonly string[];
+  readonly #onDamage: (error: DamagedRecordError) => void;
+  /** As last read or written. In memory: for when a record, or the disk, does not do what it should. */
+  readonly #known = new Map<string, DatanodeRecord>();
   #lastUnstoredEpoch: number | undefined;
 
-  /** `configuredAddresses`: config.json's data nodes, host:port, in order: the first is dn1. */
-  constructor(store: KeyValueStore, random: Random, configuredAddresses: readonly string[]) {
-    this.#store = store;
-    this.#random = random;
-    this.#configured = configuredAddresses.map(canonicalAddress);
+  /** `configuredAddresses`: config.json's data nodes, host:port, in order: the first is dn1. `onDamage` is told of records that cannot be read. */
+  constructor(parts: { store: KeyValueStore; random: Random; configuredAddresses: readonly string[]; onDamage: (error: DamagedRecordError) => void }) {
+    this.#store = parts.store;
+    this.#random = parts.random;
+    this.#configured = parts.configuredAddresses.map(canonicalAddress);
+    this.#onDamage = parts.onDamage;
   }
 
-  records(): DatanodeRecord[] {
-    return readRecords(this.#store);
+  /** All that can be read. To be called before `bind`. */
+  load(): DatanodeRecord[] {
+    const records: DatanodeRecord[] = [];
+    for (const [key, value] of readableEntries(this.#store, prefixRange(prefix), this.#onDamage)) if (key !== prefix) records.push(decodeDatanode(key, value));
+    for (const record of records) this.#known.set(record.uuid, record);
+    return records.sort((a, b) => a.number - b.number);
   }
 
   /**
    * A new epoch for a node at its address. One that is new gets its number: that of its place in the configuration, unless it is taken;
    * else the next behind all configured and all given ones. An address has one node: a new one there takes the name of the old one.
-   * Where the disk has no room even for an epoch, a node that is where it was is taken back all the same: reads are to go on.
+   * Where the disk has no room even for an epoch, a node that is where it was is taken back all the same: reads are to go on. So is any
+   * node where records are damaged, for nothing is changed then; a number that cannot be read, or kept, is given for this life.
    */
   async bind(uuid: string, address: string): Promise<Binding> {
     try {
-      return await this.#bindDurably(uuid, address);
+      const binding = await this.#bindDurably(uuid, address);
+      if (binding.replacedUuid !== undefined) this.#known.delete(binding.replacedUuid);
+      this.#known.set(uuid, binding.record);
+      return binding;
     } catch (error) {
-      const record = this.records().find((each) => each.uuid === uuid && each.address === address);
-      if (!(error instanceof NoSpaceError) || !record) throw error;
+      const known = this.#known.get(uuid);
+      const record = error instanceof DamagedRecordError ? this.#standIn(uuid, address) : error instanceof NoSpaceError && known?.address === address ? known : undefined;
+      if (!record) throw error;
+      if (error instanceof DamagedRecordError) this.#onDamage(error);
+      this.#known.set(uuid, record);
       // From somewhere else in each life of the name node: what was said in the life before is not taken for this one's.
       this.#lastUnstoredEpoch = (this.#lastUnstoredEpoch ?? firstUnstoredEpoch + this.#random.integer(2 ** 47)) + 1;
-      return { record, epoch: this.#lastUnstoredEpoch, isNew: false, replacedUuid: undefined };
+      return { record, epoch: this.#lastUnstoredEpoch, isNew: !known, replacedUuid: undefined };
     }
+  }
+
+  /** None where the address is another's: who is to go cannot be written down. */
+  #standIn(uuid: string, address: string): DatanodeRecord | undefined {
+    const records = [...this.#known.values()];
+    if (records.some((other) => other.uuid !== uuid && canonicalAddress(other.address) === canonicalAddress(address))) return undefined;
+    return { uuid, number: this.#known.get(uuid)?.number ?? this.#nextNumber(address, records), address };
   }
 
   #bindDurably(uuid: string, address: string): Promise<Binding> {
@@ -94,12 +119,13 @@ export class DatanodeRegistry {
 
 function readRecords(reader: KeyValueReader): DatanodeRecord[] {
   const records: DatanodeRecord[] = [];
-  for (const [key, value] of reader.range(prefixRange(prefix))) {
-    if (key === prefix) continue;
-    const { number, address } = parse(value) as StoredRecord;
-    records.push({ uuid: Buffer.from(key.slice(prefix.length), 'latin1').toString('utf8'), number, address });
-  }
-  return records.sort((a, b) => a.number - b.number);
+  for (const [key, value] of reader.range(prefixRange(prefix))) if (key !== prefix) records.push(decodeDatanode(key, value));
+  return records;
+}
+
+function decodeDatanode(key: Key, value: Uint8Array): DatanodeRecord {
+  const { number, address } = parse(value) as StoredRecord;
+  return { uuid: textOf(key), number, address };
 }
 
 function lastEpoch(reader: KeyValueReader): number {

@@ -13,7 +13,7 @@ export interface Metric {
 
 export function nameNodeMetrics(parts: { health: ClusterHealth; namespace: Namespace; leases: LeaseManager; calls: ReadonlyMap<string, number> }): Metric[] {
   const { health, namespace, leases, calls } = parts;
-  const counters = namespace.view.readCounters();
+  const { counters } = namespace;
   const metrics: Metric[] = [];
   const gauge = (name: string, help: string, value: number) => metrics.push({ name: `dfsh_namenode_${name}`, help, type: 'gauge', value });
   gauge('files', 'Files in the name space.', counters.fileCount);
@@ -21,7 +21,7 @@ export function nameNodeMetrics(parts: { health: ClusterHealth; namespace: Names
   gauge('files_under_construction', 'Files that somebody writes.', leases.fileCount);
   gauge('lease_holders', 'Clients that write files.', leases.holderCount);
   gauge('pending_deletions', 'Unlinked subtrees that wait to be reclaimed.', counters.pendingDeletionCount);
-  gauge('last_edit_id', 'The last edit that is on disk.', namespace.lastEditId);
+  gauge('last_edit_id', 'The last edit that is on disk.', counters.lastEditId);
   gauge('safe_mode', '1 while safe mode is on.', health.safeMode.isOn ? 1 : 0);
   gauge('up_time_seconds', 'Since the start of the name node.', health.upTimeMs / 1000);
   gauge('capacity_bytes', 'Capacity of all live data nodes.', health.capacityBytes);

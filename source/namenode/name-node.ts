@@ -12,7 +12,7 @@ import { DamagedRecordError } from '../storage/record.js';
 import { type BlockServices, createBlockServices } from './block-services.js';
 import { createClientHandlers } from './client-service.js';
 import { type GroupMapping, SystemGroupMapping } from './group-mapping.js';
-import { describeKey } from './damaged-records.js';
+import { describeDamage } from './damaged-records.js';
 import { formatVersion } from './format.js';
 import { LeaseManager } from './lease-manager.js';
 import { LeaseRecoveries } from './lease-recoveries.js';
@@ -130,8 +130,8 @@ export class NameNode {
       ...(options.unknownReplicaGraceMs === undefined ? {} : { strangerGraceMs: options.unknownReplicaGraceMs }),
       safeMode: options.safeMode,
       balancerLimits: options.balanceBytesPerSecond === undefined ? {} : { bytesPerSecond: options.balanceBytesPerSecond },
-      lastGenerationStamp: () => view.readCounters().lastGenerationStamp,
-      countInodes: () => view.readCounters(),
+      lastGenerationStamp: () => this.#namespace.counters.lastGenerationStamp,
+      countInodes: () => this.#namespace.counters,
       readOnlyReason: () => this.#refusal?.message,
       isSpared: restoration && ((blockId) => isSpared(restoration, blockId, clock.monotonicMs() - startMs)),
     });
@@ -263,7 +263,7 @@ export class NameNode {
   }
 
   #noteDamage(error: DamagedRecordError): void {
-    this.#services.safeMode.enterDamaged(`${describeKey(error.key)}: ${error.message}`);
+    this.#services.safeMode.enterDamaged(describeDamage(error));
   }
 
   /** Counts the calls, and sees the broken invariants and the damaged records. */

@@ -1,3 +1,4 @@
+import type { Counters } from './counters.js';
 import type { EntryTarget, Inode } from './inode.js';
 
 /** One inode or one entry of a directory, before and after an edit. Undefined: it was not there, or is not any more. */
@@ -13,6 +14,8 @@ export type ChangeListener = (change: NamespaceChange) => void;
 
 /** What an edit did beside the records: for those who keep soft state of it. */
 export interface AppliedEdit {
+  /** As the edit has left them. */
+  readonly counters: Readonly<Counters>;
   /** Blocks that no file has any more. */
   readonly removedBlockIds: number[];
   /** Files whose lease has ended: they are not under construction any more, or gone, or the name node's own. */

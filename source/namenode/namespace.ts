@@ -53,7 +53,7 @@ export class Namespace {
   readonly #blocks: BlockManagement;
   readonly #leases: LeaseManager;
   readonly #recoveries: LeaseRecoveries;
-  #lastEditId: number;
+  #counters: Readonly<Counters>;
 
   /** The store must be formatted. */
   constructor(parts: NamespaceParts) {
@@ -64,7 +64,7 @@ export class Namespace {
     this.#recoveries = parts.recoveries;
     this.defaults = parts.defaults;
     this.view = new NamespaceView(parts.store);
-    this.#lastEditId = this.view.readCounters().lastEditId;
+    this.#counters = this.view.readCounters();
   }
 
   /**
@@ -79,9 +79,14 @@ export class Namespace {
     }
   }
 
+  /** Of the last edit that is on disk. From memory: they are known though their record may be damaged by now. */
+  get counters(): Readonly<Counters> {
+    return this.#counters;
+  }
+
   /** The last edit that is on disk. */
   get lastEditId(): number {
-    return this.#lastEditId;
+    return this.#counters.lastEditId;
   }
 
   /**
@@ -170,7 +175,7 @@ export class Namespace {
   }
 
   #settle({ editId, edit }: Applied): void {
-    this.#lastEditId = Math.max(this.#lastEditId, editId);
+    if (editId > this.#counters.lastEditId) this.#counters = edit.counters;
     for (const inodeId of edit.endedLeaseIds) {
       this.#leases.remove(inodeId);
       this.#recoveries.remove(inodeId);

@@ -117,8 +117,14 @@ export class NamespaceCatalog implements BlockCatalog {
   }
 
   pathOfInode(inodeId: number): string | undefined {
-    const inode = this.#view.readInode(inodeId);
-    return inode && this.#view.readPath(inode);
+    try {
+      const inode = this.#view.readInode(inodeId);
+      return inode && this.#view.readPath(inode);
+    } catch (error) {
+      if (!(error instanceof DamagedRecordError)) throw error;
+      this.#onDamage(error);
+      return undefined;
+    }
   }
 
   #readLiveFile(inodeId: number, reachable: Map<number, boolean> | undefined): FileInode | undefined {
