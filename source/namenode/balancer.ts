@@ -7,7 +7,7 @@ import { blockStates, noBucket, replicaNode } from './block-map.js';
 import { type BlockRedundancy, isSolid } from './block-redundancy.js';
 import type { DatanodeDescriptor } from './datanode-descriptor.js';
 import type { EventSink } from './feed.js';
-import { MoveLedger } from './move-ledger.js';
+import { type Arrival, MoveLedger } from './move-ledger.js';
 import type { PendingCopy, RepairPlanner } from './repair-planner.js';
 import type { ReplicaTrimmer } from './replica-trimmer.js';
 
@@ -21,7 +21,7 @@ export interface BalancerLimits {
   blocksPerTick: number;
   /** With no block moved, and every block of every source looked at, for so long, there is none to move. */
   idleMs: number;
-  /** Until heartbeats tell what a move has changed. */
+  /** At the most, until heartbeats tell what a move has changed. */
   settleMs: number;
 }
 
@@ -93,11 +93,11 @@ export class Balancer {
   /** Begins, or goes on with another threshold. */
   start(thresholdPercent: number): BalancerStatus {
     if (this.#status.isRunning) {
-      this.#status = { ...this.#status, thresholdPercent };
+      this.#status = { ...this.#status, thresholdPercent, leftBytes: this.#leftBytes(thresholdPercent) };
       return this.status();
     }
     this.#startedMs = this.#progressMs = this.#clock.monotonicMs();
-    this.#status = { ...idle, isRunning: true, run: this.#status.run + 1, thresholdPercent, startedTimeMs: this.#clock.nowMs() };
+    this.#status = { ...idle, isRunning: true, run: this.#status.run + 1, thresholdPercent, startedTimeMs: this.#clock.nowMs(), leftBytes: this.#leftBytes(thresholdPercent) };
     this.#cursors.clear();
     this.#events.publish({ kind: 'balancer', level: 'info', message: `balancing started: data nodes are to be within ${thresholdPercent}% of the mean` });
     return this.status();
@@ -111,14 +111,12 @@ export class Balancer {
 
   tick(nowMs: number): void {
     if (!this.#status.isRunning) return;
-    this.#ledger.expire(nowMs);
+    this.#ledger.expire(nowMs, (arrival) => this.#isAtSource(arrival));
     const loads = this.#loads();
     const mean = meanOf(loads);
     const threshold = this.#status.thresholdPercent / 100;
-    const excessBytes = sum(loads, (load) => load.usedBytes - (mean + threshold) * load.capacityBytes);
-    const lackingBytes = sum(loads, (load) => (mean - threshold) * load.capacityBytes - load.usedBytes);
-    this.#status.leftBytes = Math.round(Math.max(excessBytes, lackingBytes));
-    if (excessBytes <= 0 && lackingBytes <= 0) {
+    this.#status.leftBytes = leftBytes(loads, mean, threshold);
+    if (this.#status.leftBytes === 0) {
       this.#progressMs = nowMs;
       if (this.#planner.moveCount === 0 && this.#ledger.isEmpty) this.#finish('balanced');
       return;
@@ -138,6 +136,17 @@ export class Balancer {
       loads.push({ node, capacityBytes, usedBytes });
     }
     return loads;
+  }
+
+  #leftBytes(thresholdPercent: number): number {
+    const loads = this.#loads();
+    return leftBytes(loads, meanOf(loads), thresholdPercent / 100);
+  }
+
+  #isAtSource({ blockId, source }: Arrival): boolean {
+    const { map } = this.#redundancy;
+    const entry = map.find(blockId);
+    return entry >= 0 && map.indexOfNode(entry, source.number) >= 0;
   }
 
   /** Orders what can be ordered now: true if anything was, or only has to wait for its share of the bandwidth. */
@@ -233,7 +242,7 @@ export class Balancer {
     if (!hasArrived) return;
     // From here on there is one too many.
     this.#trimmer.preferFrom(blockId, source);
-    this.#ledger.noteArrival(source, target, lengthBytes, this.#clock.monotonicMs());
+    this.#ledger.noteArrival({ blockId, source, target, lengthBytes }, this.#clock.monotonicMs());
     status.movedBlocks++;
     status.movedBytes += lengthBytes;
   }
@@ -256,6 +265,13 @@ function fraction({ usedBytes, capacityBytes }: Load): number {
 function meanOf(loads: readonly Load[]): number {
   const capacityBytes = loads.reduce((total, load) => total + load.capacityBytes, 0);
   return capacityBytes === 0 ? 0 : loads.reduce((total, load) => total + load.usedBytes, 0) / capacityBytes;
+}
+
+/** To be moved before each is within the threshold of the mean. */
+function leftBytes(loads: readonly Load[], mean: number, threshold: number): number {
+  const excessBytes = sum(loads, (load) => load.usedBytes - (mean + threshold) * load.capacityBytes);
+  const lackingBytes = sum(loads, (load) => (mean - threshold) * load.capacityBytes - load.usedBytes);
+  return Math.round(Math.max(excessBytes, lackingBytes));
 }
 
 /** Of what is above nothing. */

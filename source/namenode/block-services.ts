@@ -123,7 +123,7 @@ export function createBlockServices(options: BlockServicesOptions): BlockService
   const limits = { ...defaultRepairLimits, streamsPerNode: options.maxReplicationStreams, vanishedMs: 3 * options.heartbeatIntervalMs, ...options.repairLimits };
   const planner = new RepairPlanner({ redundancy, strangers, random, limits });
   const blocks = new BlockManager({ clock, random, redundancy, writing, planner, strangers, racks, minReplication: options.minReplication, unconfirmedGraceMs });
-  const balancer = new Balancer({ clock, random, events, redundancy, planner, trimmer, limits: { ...defaultBalancerLimits, settleMs: 3 * options.heartbeatIntervalMs, ...options.balancerLimits } });
+  const balancer = new Balancer({ clock, random, events, redundancy, planner, trimmer, limits: { ...defaultBalancerLimits, settleMs: 10 * options.heartbeatIntervalMs, ...options.balancerLimits } });
   const progress = new RepairProgress({ queue, planner, events });
   const settleMs = 2 * options.deadNodeTimeoutMs;
   const tickIntervalMs = Math.max(20, Math.min(250, options.heartbeatIntervalMs / 4));

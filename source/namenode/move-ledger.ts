@@ -1,10 +1,15 @@
 import type { DatanodeDescriptor } from './datanode-descriptor.js';
 
-interface Arrival {
+/** A block that has come to its target, and is to go from its source. */
+export interface Arrival {
+  readonly blockId: number;
   readonly source: DatanodeDescriptor;
   readonly target: DatanodeDescriptor;
   readonly lengthBytes: number;
   readonly untilMs: number;
+  /** When it came to the target, and when it was seen to be gone from the source: what heartbeats after that say counts it. */
+  readonly arrivedMs: number;
+  goneMs: number | undefined;
 }
 
 interface Allowance {
@@ -13,7 +18,8 @@ interface Allowance {
 }
 
 /**
- * What the balancer has moved that heartbeats do not show yet, and how much of its bandwidth each node has left: a second of it may be
+ * What the balancer has moved that heartbeats do not show yet (counted longer, it would be counted twice: a target would look too full, and
+ * be emptied again), and how much of its bandwidth each node has left: a second of it may be
  * used ahead, and a block larger than that is paid off before the next.
  */
 export class MoveLedger {
@@ -25,6 +31,7 @@ export class MoveLedger {
     this.#limits = limits;
   }
 
+  /** All that was moved shows. */
   get isEmpty(): boolean {
     return this.#arrivals.length === 0;
   }
@@ -38,21 +45,24 @@ export class MoveLedger {
     this.#allowance(target, nowMs).bytes -= lengthBytes;
   }
 
-  noteArrival(source: DatanodeDescriptor, target: DatanodeDescriptor, lengthBytes: number, nowMs: number): void {
-    this.#arrivals.push({ source, target, lengthBytes, untilMs: nowMs + this.#limits.settleMs });
+  noteArrival(move: Pick<Arrival, 'blockId' | 'source' | 'target' | 'lengthBytes'>, nowMs: number): void {
+    this.#arrivals.push({ ...move, arrivedMs: nowMs, goneMs: undefined, untilMs: nowMs + this.#limits.settleMs });
   }
 
   unheard(node: DatanodeDescriptor): { receivedBytes: number; sentBytes: number } {
     const bytes = { receivedBytes: 0, sentBytes: 0 };
-    for (const { source, target, lengthBytes } of this.#arrivals) {
-      if (source === node) bytes.sentBytes += lengthBytes;
-      if (target === node) bytes.receivedBytes += lengthBytes;
+    for (const arrival of this.#arrivals) {
+      if (arrival.source === node && !isGoneHeard(arrival)) bytes.sentBytes += arrival.lengthBytes;
+      if (arrival.target === node && !isArrivalHeard(arrival)) bytes.receivedBytes += arrival.lengthBytes;
     }
     return bytes;
   }
 
-  expire(nowMs: number): void {
-    while (this.#arrivals.length > 0 && this.#arrivals[0]!.untilMs <= nowMs) this.#arrivals.shift();
+  /** Forgets what both nodes have told since, and what one never will. `isAtSource`: it has not confirmed the deletion. */
+  expire(nowMs: number, isAtSource: (arrival: Arrival) => boolean): void {
+    if (this.#arrivals.length === 0) return;
+    for (const arrival of this.#arrivals) if (arrival.goneMs === undefined && !isAtSource(arrival)) arrival.goneMs = nowMs;
+    this.#arrivals = this.#arrivals.filter((arrival) => arrival.untilMs > nowMs && !(isArrivalHeard(arrival) && isGoneHeard(arrival)));
   }
 
   clear(): void {
@@ -68,4 +78,12 @@ export class MoveLedger {
     allowance.atMs = nowMs;
     return allowance;
   }
+}
+
+function isArrivalHeard({ target, arrivedMs }: Arrival): boolean {
+  return target.lastHeartbeatMs > arrivedMs;
+}
+
+function isGoneHeard({ source, goneMs }: Arrival): boolean {
+  return goneMs !== undefined && source.lastHeartbeatMs > goneMs;
 }

@@ -67,6 +67,21 @@ test('it is stopped, moves nothing more, and goes on where it was', async (t) =>
   t.true(spread(cluster) <= 0.1);
 });
 
+test('what a move changes is not counted twice: a threshold below what is moved in a few seconds is reached, and nothing goes to and fro', async (t) => {
+  const cluster = await BlockCluster.started(0, { balancerLimits: { bytesPerSecond: 10 * mebibyte } });
+  for (let i = 0; i < 3; i++) await cluster.addNode({ capacityBytes });
+  await cluster.run(1000);
+  for (let i = 0; i < 75; i++) cluster.write({ lengthBytes: 6 * mebibyte });
+  for (let i = 0; i < 2; i++) await cluster.addNode({ capacityBytes });
+  await cluster.run(2000);
+  const { balancer } = cluster.services;
+  t.is(balancer.start(1).leftBytes, 520 * mebibyte, 'known at once');
+  await cluster.runUntil(() => !balancer.status().isRunning, 120_000);
+  t.like(balancer.status(), { outcome: 'balanced', leftBytes: 0 });
+  t.true(spread(cluster) < 0.021, used(cluster).join());
+  t.true(balancer.status().movedBlocks <= 95, `${balancer.status().movedBlocks}: 90 are needed`);
+});
+
 test('it keeps to its bandwidth, at each node', async (t) => {
   const { cluster } = await lopsided(1, { balancerLimits: { bytesPerSecond: 5 * mebibyte } });
   const { balancer } = cluster.services;
