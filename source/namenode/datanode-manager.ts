@@ -73,6 +73,8 @@ export class DatanodeManager {
   readonly #nodes: DatanodeDescriptor[] = [];
   readonly #byUuid = new Map<string, DatanodeDescriptor>();
   #listener: DatanodeListener | undefined;
+  /** Identities and addresses of which a registration is being stored. */
+  readonly #registering = new Set<string>();
   readonly #rackNumbers = new Map<string, number>([[defaultRack, 0]]);
   #rackCount = 0;
   #observedMs = 0;
@@ -176,10 +178,19 @@ export class DatanodeManager {
     this.#refuseSecondProcess(params, address);
     this.#refuseTooManyStorages(params, address);
     const rack = await this.#options.racks.resolve(address);
-    const { record, epoch, isNew, replacedUuid } = await this.#registry.bind(params.datanodeUuid, address);
-    // Others may have registered while this was being stored.
-    this.#refuseSecondProcess(params, address);
+    const claims = [params.datanodeUuid, canonicalAddress(address)];
+    if (claims.some((claim) => this.#registering.has(claim))) throw new OverloadedError(`another registration of ${address}, or with the identity ${params.datanodeUuid}, is being stored; try again in a moment`);
+    for (const claim of claims) this.#registering.add(claim);
+    try {
+      return await this.#admit(params, address, rack);
+    } finally {
+      for (const claim of claims) this.#registering.delete(claim);
+    }
+  }
 
+  /** What is stored and what is in memory change together: nobody else claims the identity or the address meanwhile, and what is stored is not refused any more. */
+  async #admit(params: Registration, address: string, rack: string): Promise<DatanodeDescriptor> {
+    const { record, epoch, isNew, replacedUuid } = await this.#registry.bind(params.datanodeUuid, address, () => this.#refuseSecondProcess(params, address));
     const replaced = replacedUuid === undefined ? undefined : this.#byUuid.get(replacedUuid);
     if (replaced) this.#retire(replaced, address);
     const node = this.#byUuid.get(record.uuid) ?? this.#add(record.uuid, record.number, record.address);
@@ -288,11 +299,11 @@ export class DatanodeManager {
       throw new RegistrationRefusedError(`another process has taken the place of this one as ${node.name} (${node.address}); stop one of the two, and never copy a data directory`);
     }
     // At the same address the old process is certainly gone, since the new one has its port: a quick restart.
-    if (node && node.state === 'live' && node.bootNonce !== params.bootNonce && node.address !== address) {
+    if (node && node.state === 'live' && node.bootNonce !== params.bootNonce && canonicalAddress(node.address) !== canonicalAddress(address)) {
       throw new RegistrationRefusedError(`${node.name} is alive at ${node.address} with the same identity (${node.uuid}) as the data node at ${address}: its data directory was copied; empty it to make a new node of it`);
     }
     for (const other of this.#byUuid.values()) {
-      if (other.address === address && other.uuid !== params.datanodeUuid && other.state === 'live') {
+      if (canonicalAddress(other.address) === canonicalAddress(address) && other.uuid !== params.datanodeUuid && other.state === 'live') {
         throw new OverloadedError(`${address} is held by ${other.name}, which was alive a moment ago; once it has been silent for ${this.#options.staleNodeTimeoutMs} ms, a new node may take its place`);
       }
     }

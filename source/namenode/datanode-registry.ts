@@ -64,10 +64,11 @@ export class DatanodeRegistry {
    * else the next behind all configured and all given ones. An address has one node: a new one there takes the name of the old one.
    * Where the disk has no room even for an epoch, a node that is where it was is taken back all the same: reads are to go on. So is any
    * node where records are damaged, for nothing is changed then; a number that cannot be read, or kept, is given for this life.
+   * `check` is asked at the last moment before the change; what it throws leaves everything as it was.
    */
-  async bind(uuid: string, address: string): Promise<Binding> {
+  async bind(uuid: string, address: string, check: () => void): Promise<Binding> {
     try {
-      const binding = await this.#bindDurably(uuid, address);
+      const binding = await this.#bindDurably(uuid, address, check);
       if (binding.replacedUuid !== undefined) this.#known.delete(binding.replacedUuid);
       this.#known.set(uuid, binding.record);
       return binding;
@@ -75,6 +76,7 @@ export class DatanodeRegistry {
       const known = this.#known.get(uuid);
       const record = error instanceof DamagedRecordError ? this.#standIn(uuid, address) : error instanceof NoSpaceError && known?.address === address ? known : undefined;
       if (!record) throw error;
+      check();
       if (error instanceof DamagedRecordError) this.#onDamage(error);
       this.#known.set(uuid, record);
       // From somewhere else in each life of the name node: what was said in the life before is not taken for this one's.
@@ -90,8 +92,9 @@ export class DatanodeRegistry {
     return { uuid, number: this.#known.get(uuid)?.number ?? this.#nextNumber(address, records), address };
   }
 
-  #bindDurably(uuid: string, address: string): Promise<Binding> {
+  #bindDurably(uuid: string, address: string, check: () => void): Promise<Binding> {
     return this.#store.transact((transaction) => {
+      check();
       const epoch = lastEpoch(transaction) + 1;
       put(transaction, prefix, { epoch });
       const value = transaction.get(keyOf(uuid));

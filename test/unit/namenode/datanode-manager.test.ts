@@ -44,6 +44,61 @@ test('a new identity at an address takes the name of the old one, once that is s
   t.deepEqual(cluster.locations(block), ['dn1', 'dn2', 'dn3']);
 });
 
+test('two new identities that ask for one address at once: one is taken in, the other waits for it to be silent; the address and the name have one node', async (t) => {
+  const cluster = await BlockCluster.started(2);
+  const [, old] = cluster.nodes;
+  old!.kill();
+  await cluster.runUntil(() => cluster.events('node-stale').length === 1);
+  // The registration of a process that has died meanwhile is still on its way when the next one, on another empty disk, sends its own.
+  const [died, next] = ['died', 'next'].map((uuid) => new SimulatedDatanode(cluster, { uuid, port: old!.port }));
+  const [first, second] = await Promise.allSettled([died!.start(), next!.start()]);
+  t.is(first.status, 'fulfilled');
+  t.true(second.status === 'rejected' && second.reason instanceof OverloadedError, 'it may ask again');
+  await t.throwsAsync(next!.start(), { instanceOf: OverloadedError, message: /is held by dn2/ });
+  await cluster.runUntil(() => cluster.events('node-stale').length === 2);
+  cluster.nodes.push(next!);
+  await next!.start();
+  t.is(next!.name, 'dn2');
+  const reports = () => cluster.services.datanodes.reports().map(({ name, datanodeUuid, state }) => `${name} ${datanodeUuid} ${state}`);
+  t.deepEqual(reports(), [`dn1 ${cluster.nodes[0]!.uuid} live`, 'dn2 next live']);
+  next!.port = 9999;
+  next!.kill();
+  await cluster.runUntil(() => cluster.events('node-stale').length === 3);
+  await next!.start();
+  await cluster.run(20_000);
+  t.deepEqual(reports(), [`dn1 ${cluster.nodes[0]!.uuid} live`, 'dn2 next live'], 'elsewhere it is the same node');
+  await cluster.restartNameNode();
+  await cluster.run(5000);
+  t.deepEqual(reports(), [`dn1 ${cluster.nodes[0]!.uuid} live`, 'dn2 next live'], 'what is stored is what was known');
+});
+
+test('two copies of one node that register at once: one is taken in, and it is the one that is stored (faults 39, 40)', async (t) => {
+  const cluster = await BlockCluster.started(2);
+  const [node] = cluster.nodes;
+  node!.kill();
+  await cluster.runUntil(() => cluster.events('node-stale').length === 1);
+  const copies = [9998, 9999].map((port) => new SimulatedDatanode(cluster, { uuid: node!.uuid, port }));
+  const [first, second] = await Promise.allSettled(copies.map((copy) => copy.start()));
+  t.is(first!.status, 'fulfilled');
+  t.true(second!.status === 'rejected' && second!.reason instanceof OverloadedError);
+  await t.throwsAsync(copies[1]!.start(), { instanceOf: RegistrationRefusedError, message: /dn1 is alive at 127\.0\.0\.1:9998/ });
+  await cluster.restartNameNode();
+  t.is(cluster.services.datanodes.find(node!.uuid)!.address, '127.0.0.1:9998');
+});
+
+test('a node that is restarted at once under another spelling of its address is no copy', async (t) => {
+  const cluster = await BlockCluster.started(2);
+  const [node] = cluster.nodes;
+  node!.kill();
+  const { datanodeUuid, address } = cluster.services.datanodes.reports()[0]!;
+  const storages = [{ storageId: 'any', capacityBytes: 1, usedBytes: 0, remainingBytes: 1, blockCount: 0, isFailed: false }];
+  const register = (uuid: string) => cluster.services.datanodes.register({ datanodeUuid: uuid, clusterId: null, bootNonce: 'later', host: 'localhost', port: 9864, softwareVersion: '0', storages });
+  t.is(address, '127.0.0.1:9864');
+  await t.throwsAsync(register('another'), { instanceOf: OverloadedError, message: /localhost:9864 is held by dn1/ });
+  t.is((await register(datanodeUuid)).name, 'dn1');
+  t.is(cluster.services.datanodes.nodeCount, 2);
+});
+
 test('two live processes with one identity: the second is refused and the first undisturbed (faults 39, 40)', async (t) => {
   const cluster = await BlockCluster.started(3);
   const [node] = cluster.nodes;
