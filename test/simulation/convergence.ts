@@ -44,8 +44,17 @@ function healthProblems(health: ClusterHealth, cluster: SimulatedCluster): strin
   for (const [name, count] of Object.entries(blocks)) if (name !== 'total' && typeof count === 'number' && count > 0) wrong.push(`${count} blocks: ${name}`);
   const live = datanodes.filter((node) => node.state === 'live').length;
   if (live !== cluster.config.dataNodeCount) wrong.push(`${live} of ${cluster.config.dataNodeCount} data nodes are live`);
-  for (const { name, adminState } of datanodes) if (adminState !== 'normal') wrong.push(`${name} is ${adminState}`);
-  if (datanodes.length !== cluster.config.dataNodeCount) wrong.push(`${datanodes.length} data nodes are known, there are ${cluster.config.dataNodeCount}`);
+  let thereCount = 0;
+  for (const node of datanodes) {
+    const isGone = cluster.isGoneForGood(node);
+    if (!isGone) thereCount++;
+    if (isGone && node.state !== 'dead') wrong.push(`${node.name} at ${node.address} is ${node.state}, and its machine is gone`);
+    if (node.adminState !== (isGone ? 'decommissioned' : 'normal')) wrong.push(`${node.name} is ${node.adminState}${isGone ? `, and its machine is gone: ${node.adminNote}` : ''}`);
+  }
+  if (thereCount !== cluster.config.dataNodeCount) wrong.push(`${thereCount} data nodes are known that should be there, there are ${cluster.config.dataNodeCount}`);
+  for (const key of ['name', 'address', 'datanodeUuid'] as const) {
+    if (new Set(datanodes.map((node) => node[key])).size !== datanodes.length) wrong.push(`two data nodes have one ${key}: ${datanodes.map((node) => node[key]).join(', ')}`);
+  }
   return wrong;
 }
 

@@ -47,6 +47,16 @@ export class Operator {
     simulator.note('operator', 'is done');
   }
 
+  /** Lets data nodes go that are dead, and will not come back: nothing is to want them any more. To be called again for those that are not dead yet. */
+  async letGoneNodesGo(): Promise<void> {
+    for (const node of this.#cluster.health()?.datanodes ?? []) {
+      if (node.state !== 'dead' || node.adminState !== 'normal' || !this.#cluster.isGoneForGood(node)) continue;
+      this.#cluster.simulator.note('let-go', node.name, node.address);
+      await this.#surely((client) => client.setNodeState(node.address, 'decommissioned'));
+      this.#stats.operation('let-go');
+    }
+  }
+
   stop(): void {
     this.#isOver = true;
   }

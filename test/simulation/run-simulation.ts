@@ -105,6 +105,13 @@ async function play(cluster: SimulatedCluster, stats: SimulationStats, durationM
     });
   }
   let isOver = false;
+  const letGo = async (): Promise<void> => {
+    while (!isOver) {
+      await operator.letGoneNodesGo();
+      await simulator.sleep(10_000);
+    }
+  };
+  if (config.faultKinds.has('cloned-node')) letGo().catch((error: unknown) => simulator.fail(error));
   await until(cluster, convergenceLimitMs, () => unconverged(cluster));
   isOver = true;
   run.convergenceMs = simulator.nowMs - peaceMs;

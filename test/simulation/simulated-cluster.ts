@@ -107,6 +107,8 @@ export class SimulatedCluster {
   readonly copies = new Map<number, DataNodeMachine>();
   /** A copy was taken for the node: whether it may become it, with all that only the other one has lost. */
   mayReplace: (node: DataNodeMachine, copy: DataNodeMachine) => boolean = () => false;
+  /** `uuid host:port` of every data node that has asked to be taken in, where machines may go for good. */
+  readonly #registrations = new Set<string>();
   /** How many durable replicas of a block the simulation itself has destroyed. */
   readonly destroyedReplicas = new Map<number, number>();
   #lives = 0;
@@ -319,6 +321,7 @@ export class SimulatedCluster {
     return {
       ...handlers,
       'datanode.register': async (params, context) => {
+        this.#registrations.add(`${params.datanodeUuid} ${params.host}:${params.port}`);
         const answer = await handlers['datanode.register'](params, context);
         for (const [index, copy] of this.copies) {
           if (copy.host !== params.host || !copy.process?.isAlive) continue;
@@ -336,6 +339,15 @@ export class SimulatedCluster {
         return answer;
       },
     };
+  }
+
+  /**
+   * Whether a data node that the name node knows was there once and will not come back: its machine is gone, or has another identity and
+   * another address. It cannot be told from one that is only away, so it is known until an administrator lets it go.
+   */
+  isGoneForGood({ datanodeUuid, address }: { datanodeUuid: string; address: string }): boolean {
+    const isThere = this.dataNodes.some((machine) => machine.address === address || machine.store?.datanodeUuid === datanodeUuid);
+    return !isThere && this.#registrations.has(`${datanodeUuid} ${address}`);
   }
 
   /** As whoever looks after the cluster would: a node that goes on without one of its disks is started again once that works. */
