@@ -149,6 +149,8 @@ export interface OperationProgress extends TransferProgress {
   /** Of a tree: files done, and how many there are, as far as known. */
   doneFiles?: number | undefined;
   totalFiles?: number | undefined;
+  /** Where no bytes of ours are moved, what counts in place of them: `3 / 74 blocks`; null: nothing does, or not yet. */
+  steps?: { done: number; total: number; unit: string } | null;
 }
 
 export interface OperationOutcome {

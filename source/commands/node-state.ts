@@ -42,8 +42,8 @@ export async function sendAway(departure: Departure, context: CommandContext): P
       }
       hasWaited = true;
       mostPending = Math.max(mostPending, report.adminPendingBlocks);
-      const copied = mostPending > 0 ? `${mostPending - report.adminPendingBlocks} of ${mostPending} blocks` : '';
-      sink.progress(id, { operation, source: name, target: copied, startedMs, doneBytes: 0 });
+      const steps = mostPending > 0 ? { done: mostPending - report.adminPendingBlocks, total: mostPending, unit: 'blocks' } : null;
+      sink.progress(id, { operation, source: name, target: '', startedMs, doneBytes: 0, steps });
       const kind = report.adminNote.replace(/\d+/g, '#');
       if (kind !== told && report.adminNote !== '' && clock.monotonicMs() - startedMs >= 2000) {
         told = kind;

@@ -3,9 +3,11 @@ import type { OperationOutcome, OperationProgress } from './command.js';
 
 /** `put a.txt → /a  59%  612 MiB / 1.0 GiB  84.2 MiB/s  eta 0:05`: one line of a transfer that goes on. */
 export function progressLine(progress: OperationProgress, nowMs: number): string {
-  const { operation, source, target, doneBytes, totalBytes, durableReplicaBytes, replication, startedMs, doneFiles, totalFiles } = progress;
+  const { operation, source, target, doneBytes, totalBytes, durableReplicaBytes, replication, startedMs, doneFiles, totalFiles, steps } = progress;
   const seconds = Math.max(0.001, (nowMs - startedMs) / 1000);
   const parts = [`${operation} ${names(source, target)}`];
+  if (steps) return [...parts, `${Math.floor((steps.done * 100) / Math.max(1, steps.total))}%`, `${steps.done} / ${steps.total} ${steps.unit}`].join('  ');
+  if (steps === null) return [...parts, formatClock(seconds)].join('  ');
   if (totalBytes) parts.push(`${Math.floor((doneBytes * 100) / totalBytes)}%`, `${formatBytes(doneBytes)} / ${formatBytes(totalBytes)}`);
   else parts.push(formatBytes(doneBytes));
   if (doneFiles !== undefined) parts.push(`${doneFiles}${totalFiles === undefined ? '' : ` / ${totalFiles}`} files`);

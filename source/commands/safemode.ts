@@ -26,7 +26,7 @@ export const command: Command = {
     let state = await client.setSafeMode(action === 'wait' ? 'get' : action);
     const startedMs = context.clock.monotonicMs();
     while (action === 'wait' && state.isOn) {
-      context.sink.progress('safemode', { operation: 'safemode wait', source: escapeControls(state.reason), target: '', startedMs, doneBytes: 0 });
+      context.sink.progress('safemode', { operation: 'safemode wait', source: escapeControls(state.reason), target: '', startedMs, doneBytes: 0, steps: null });
       await sleep(context.clock, pollMs, context.signal);
       state = await client.setSafeMode('get');
     }

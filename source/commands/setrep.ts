@@ -95,9 +95,10 @@ async function waitForReplication(item: PathItem, replication: number, context: 
       sink.progress(id, {
         operation: 'setrep',
         source: item.shown,
-        target: `${readyCount} of ${blockCount} blocks with ${replication} copies`,
+        target: `${replication} copies`,
         startedMs,
         doneBytes: 0,
+        steps: { done: readyCount, total: blockCount, unit: 'blocks' },
       });
       dots += '.';
       await sleep(clock, pollMs, signal);

@@ -134,9 +134,9 @@ class LineSink implements TextSink {
   }
 
   #sayTenths(id: string, progress: OperationProgress): void {
-    const { doneBytes, totalBytes } = progress;
-    if (!totalBytes) return;
-    const tenth = Math.floor((doneBytes * 10) / totalBytes);
+    const [done, total] = progress.steps ? [progress.steps.done, progress.steps.total] : [progress.doneBytes, progress.totalBytes];
+    if (!total) return;
+    const tenth = Math.floor((done * 10) / total);
     if (tenth <= (this.#tenths.get(id) ?? 0)) return;
     this.#tenths.set(id, tenth);
     this.flush();

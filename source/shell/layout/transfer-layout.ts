@@ -20,8 +20,9 @@ export function transferLines(transfer: Transfer, nowMs: number, columns: number
 
 /** One row for a transfer that has no room for more: `put a → /b 59%`. */
 export function shortTransferLine({ progress }: Transfer, columns: number, glyphs: Glyphs): StyledLine {
-  const done = progress.totalBytes ? formatPercent(progress.doneBytes / progress.totalBytes) : formatBytes(progress.doneBytes);
-  const name = truncateMiddle(escapeControls(`${progress.source} ${glyphs.arrow} ${progress.target}`), Math.max(8, columns - progress.operation.length - done.length - 3), glyphs.ellipsis);
+  const { doneBytes, totalBytes, steps } = progress;
+  const done = steps ? `${steps.done}/${steps.total}` : steps === null ? '' : totalBytes ? formatPercent(doneBytes / totalBytes) : formatBytes(doneBytes);
+  const name = truncateMiddle(names(progress, glyphs), Math.max(8, columns - progress.operation.length - done.length - 3), glyphs.ellipsis);
   return truncateLine([segment(`${progress.operation} `, 'bold'), segment(name), segment(` ${done}`)], columns, glyphs.ellipsis);
 }
 
@@ -38,16 +39,25 @@ function titleLine({ progress }: Transfer, columns: number, glyphs: Glyphs): Sty
   const room = columns - operation.length - (right === '' ? 0 : textWidth(right) + 2);
   // The place goes before the names do.
   const hasRoom = room >= 24;
-  const names = truncateMiddle(escapeControls(`${progress.source} ${glyphs.arrow} ${progress.target}`), hasRoom ? room : columns - operation.length, glyphs.ellipsis);
-  const left = [segment(operation, 'bold'), segment(names)];
+  const left = [segment(operation, 'bold'), segment(truncateMiddle(names(progress, glyphs), hasRoom ? room : columns - operation.length, glyphs.ellipsis))];
   return justify(left, hasRoom && right !== '' ? [segment(right, 'dim')] : [], columns, glyphs.ellipsis);
+}
+
+function names({ source, target }: Transfer['progress'], glyphs: Glyphs): string {
+  return escapeControls(target === '' ? source : `${source} ${glyphs.arrow} ${target}`);
 }
 
 const labels: Record<string, string> = { get: ' read  ', put: ' sent  ' };
 
 function sentLine(transfer: Transfer, nowMs: number, columns: number, glyphs: Glyphs): StyledLine {
   const { progress, samples } = transfer;
-  const { doneBytes, totalBytes } = progress;
+  const { doneBytes, totalBytes, steps } = progress;
+  if (steps) {
+    const done = steps.done / Math.max(1, steps.total);
+    const bar = formatBar(done, barColumns(columns), glyphs);
+    return withParts([segment(' done  '), segment(bar.full, 'accent'), segment(bar.empty, 'dim')], [` ${formatPercent(done).padEnd(4)}`, `  ${steps.done} / ${steps.total} ${steps.unit}`], columns);
+  }
+  if (steps === null) return withParts([segment(' waits ')], [formatClock(nowMs - transfer.startedMs)], columns);
   const label = segment(labels[progress.operation] ?? (progress.durableReplicaBytes === undefined ? ' done  ' : ' sent  '));
   const bytesPerSecond = sampledRate(samples, { timeMs: nowMs, count: doneBytes });
   const rate = bytesPerSecond > 0 ? [`   ${formatRate(bytesPerSecond)}`] : [];

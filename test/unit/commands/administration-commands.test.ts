@@ -1,5 +1,5 @@
 import test from 'ava';
-import { summaryLines } from '../../../source/commands/progress-text.js';
+import { progressLine, summaryLines } from '../../../source/commands/progress-text.js';
 import { CommandBench } from '../../helpers/command-bench.js';
 import { RecorderSink } from '../../helpers/recorder-sink.js';
 import { waitUntil } from '../../helpers/mini-cluster.js';
@@ -40,6 +40,10 @@ test('decommission with too few nodes waits, says for what, and Ctrl-C ends the 
   await waitUntil(() => sink.notices.some((line) => /3 replicas are wanted, and only 2 data nodes are live and in service/.test(line)));
   stop.abort();
   t.is((await running).code, 130);
+  const { progress } = sink.progressed.at(-1)!;
+  t.deepEqual(progress.steps, { done: 0, total: 1, unit: 'blocks' });
+  t.is(progressLine(progress, progress.startedMs + 5000), 'decommission dn1  0%  0 / 1 blocks', 'blocks are counted, no bytes are claimed');
+  t.is(progressLine({ ...progress, steps: null }, progress.startedMs + 5000), 'decommission dn1  0:05');
   t.regex(summaryLines(sink.ended[0]!.outcome).join(), /^- decommission cancelled dn1 {3}\d+\.\d s$/, 'no bytes of ours were moved');
   t.true(sink.errors.some((line) => line.includes("`recommission dn1' takes it back")), sink.errors.join('\n'));
   const shown = (await bench.run('report -decommissioning')).stdout;

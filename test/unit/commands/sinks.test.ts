@@ -97,6 +97,14 @@ test('a tree is told with its files, and what ended with a line of its own gets 
   t.is(stderr.text.split('\n')[1], '- put cancelled a.txt → /a   2.0 s  1 block ×3');
 });
 
+test('what is counted in steps has its line every 10% too', (t) => {
+  const stderr = new Stream();
+  const sink = createTextSink({ stdout: new Stream(), stderr, isProgressWanted: true, clock: new ManualClock() });
+  for (let done = 0; done <= 20; done++) sink.progress('1', { ...progress(0), operation: 'decommission', source: 'dn2', target: '', totalBytes: undefined, steps: { done, total: 20, unit: 'blocks' } });
+  t.is(stderr.text.split('\n').length - 1, 10);
+  t.true(stderr.text.startsWith('decommission dn2  10%  2 / 20 blocks\n'));
+});
+
 test('names are escaped in progress and in summaries (fault 64)', (t) => {
   const stderr = new Stream(true);
   const sink = createTextSink({ stdout: new Stream(), stderr, clock: new ManualClock() });

@@ -84,6 +84,13 @@ test('a transfer of unknown length has figures instead of bars', (t) => {
   t.deepEqual(rows(state).slice(0, 3), ['PUT - → /user/me/events.csv', ' sent  612 MiB   84.2 MiB/s', ' repl  1.4 GiB durable of 1.8 GiB sent']);
 });
 
+test('what moves no bytes of ours counts its own steps, or only says how long it waits; without a target there is no arrow', (t) => {
+  const decommission: OperationProgress = { operation: 'decommission', source: 'dn2', target: '', startedMs: 0, doneBytes: 0, steps: { done: 37, total: 74, unit: 'blocks' } };
+  const at = (progress: OperationProgress): ShellEvent[] => [{ type: 'command-started', line: 'decommission dn2', nowMs: 0 }, ...[0, 12_000].map((nowMs): ShellEvent => ({ type: 'transfer-progressed', id: 'decommission-dn2', progress, nowMs }))];
+  t.deepEqual(rows(stateAfter([healthy, ...at(decommission)])).slice(0, 2), ['DECOMMISSION dn2', ' done  ██████████████░░░░░░░░░░░░░░ 50%   37 / 74 blocks']);
+  t.deepEqual(rows(stateAfter([healthy, ...at({ ...decommission, steps: null })])).slice(0, 2), ['DECOMMISSION dn2', ' waits 0:12']);
+});
+
 test('a dead node and its repair look as drawn in screen (c)', (t) => {
   const half: ShellEvent = { type: 'health-came', health: { ...fixtureDegradedHealth(), repair: { ...fixtureDegradedHealth().repair, doneBlocks: 163 } }, nowMs: -1000 };
   t.deepEqual(rows(stateAfter([healthy, half, degraded])), [
