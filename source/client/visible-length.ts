@@ -23,7 +23,8 @@ const answerLimitMs = 3000;
 /**
  * How much of a block that is being written may be read (DFSInputStream.readBlockLength): what all of its nodes have acknowledged, and so a
  * recovery would keep. Those are asked at once, and the shortest answer counts, of the newest generation that there is: so that the next
- * reader does not see less. Nobody has it yet: what the name node says, 0 at first. UnknownLength if no node answered, and some may have it.
+ * reader does not see less. Nobody has it yet: what the name node says, 0 at first. UnknownLength if no node told a length, and one may have
+ * some of it: one that did not answer, is dead, or whose replica is rotten.
  */
 export async function fetchVisibleLength(
   located: LocatedBlock,
@@ -43,7 +44,11 @@ export async function fetchVisibleLength(
       continue;
     }
     const replica = result.value;
-    if (!replica || replica.state === 'quarantined' || replica.block.generationStamp < block.generationStamp) continue;
+    if (!replica || replica.block.generationStamp < block.generationStamp) continue;
+    if (replica.state === 'quarantined') {
+      reasons.push(`${location.name}: what it had is rotten, and put aside`);
+      continue;
+    }
     const { generationStamp } = replica.block;
     const lengthBytes = replica.visibleLengthBytes;
     if (!newest || generationStamp > newest.generationStamp) newest = { generationStamp, lengthBytes, locations: [] };
@@ -52,6 +57,7 @@ export async function fetchVisibleLength(
     newest.locations.push(location);
   }
   if (newest) return { lengthBytes: Math.max(newest.lengthBytes, block.lengthBytes), locations: newest.locations };
+  if (located.mayBeElsewhere) reasons.push('a data node that is dead may have it');
   if (reasons.length === 0 && locations.length > 0) return { lengthBytes: block.lengthBytes, locations };
   return { reasons: reasons.length > 0 ? reasons : [`no data node is known to have ${blockName(block)}`] };
 }

@@ -93,6 +93,9 @@ export interface BlockManagement {
    */
   locate(blockId: number, options: LocateOptions): ReplicaLocation[];
 
+  /** Of a block under construction: a dead node, which `locate` does not name, may have it. That the others have nothing does not say that nobody has, then. */
+  mayBeElsewhere(blockId: number): boolean;
+
   /** Goes with every operation on the block; '' while there is no authentication. */
   token(block: Block): string;
 

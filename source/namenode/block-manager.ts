@@ -261,6 +261,15 @@ export class BlockManager implements BlockManagement {
       });
   }
 
+  mayBeElsewhere(blockId: number): boolean {
+    const written = this.#parts.writing.get(blockId);
+    if (!written) return false;
+    const { datanodes } = this.#redundancy;
+    // One that was replaced for good is as good as asked.
+    if (written.replicas.some(({ node }) => !node.isAlive && datanodes.find(node.uuid) === node)) return true;
+    return !written.isPipelineKnown && datanodes.countWith('dead') > 0;
+  }
+
   #distancesFrom(readerAddress: string): (node: DatanodeDescriptor) => number {
     const host = parseAddress(readerAddress)?.host;
     if (host === undefined) return () => 0;

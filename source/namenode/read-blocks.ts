@@ -63,7 +63,10 @@ export function getBlockLocations(
         locations: blocks.locate(blockId, { readerAddress: requester.address, allReplicas: params.allReplicas }),
         token: blocks.token(known),
       };
-      if (!block.isComplete && !block.isBeingCut) place.isUnderConstruction = true;
+      if (!block.isComplete && !block.isBeingCut) {
+        place.isUnderConstruction = true;
+        if (blocks.mayBeElsewhere(blockId)) place.mayBeElsewhere = true;
+      }
       located.push(place);
     }
     if (!inode.isUnderConstruction && !hasMore && nextOffsetBytes < end) throw missingRecord(blockKey(inode.id, nextIndex));

@@ -73,6 +73,8 @@ export const locatedBlockSchema = Type.Object(
      * knows of it (0 at first). How much may be read of it a data node tells (`replica.getInfo`).
      */
     isUnderConstruction: Type.Optional(Type.Literal(true)),
+    /** Of one under construction: a data node that is dead, and so not among its locations, may have some of it. */
+    mayBeElsewhere: Type.Optional(Type.Literal(true)),
   },
   { additionalProperties: false },
 );

@@ -86,6 +86,10 @@ export class FakeBlocks implements BlockManagement {
     return { places, areAll: places.length === all.length };
   }
 
+  mayBeElsewhere(blockId: number): boolean {
+    return !this.recoveryPlaces(blockId).areAll;
+  }
+
   orderRecovery(order: RecoveryOrder): void {
     this.orders.push(order);
   }

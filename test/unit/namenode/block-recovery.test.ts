@@ -48,6 +48,26 @@ test('after a restart of the name node every data node is asked, as nobody knows
   t.false(orderOf(cluster, block, 2000).areAll);
 });
 
+test('of a block being written a dead node may have a part that the others do not, until its pipeline goes on without it', async (t) => {
+  const cluster = await BlockCluster.started(4);
+  const [block, other] = [cluster.begin(), cluster.begin({ replication: 1 })];
+  const { blocks } = cluster.services;
+  t.false(blocks.mayBeElsewhere(block.blockId));
+  const pipeline = blocks.locate(block.blockId, { readerAddress: '127.0.0.1:1' });
+  const dead = pipeline.find(({ name }) => !cluster.locations(other).includes(name))!;
+  cluster.node(dead).kill();
+  await cluster.runUntil(() => cluster.events('node-dead').length === 1);
+  t.true(blocks.mayBeElsewhere(block.blockId));
+  t.false(blocks.mayBeElsewhere(other.blockId), 'it is not of that pipeline');
+  blocks.updatePipeline({ ...block, generationStamp: 1002 }, pipeline.filter((place) => place !== dead));
+  t.false(blocks.mayBeElsewhere(block.blockId));
+  await cluster.restartNameNode();
+  await cluster.run(3000);
+  t.false(cluster.services.blocks.mayBeElsewhere(other.blockId), 'all that are not dead are asked');
+  await cluster.runUntil(() => cluster.events('node-dead').length === 1);
+  t.true(cluster.services.blocks.mayBeElsewhere(other.blockId), 'nobody knows its pipeline any more');
+});
+
 test('in safe mode nothing is recovered, and nothing is forgotten', async (t) => {
   const cluster = await BlockCluster.started(3);
   const block = cluster.begin();

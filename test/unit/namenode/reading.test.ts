@@ -45,6 +45,9 @@ test('of a file under construction the finished blocks can be read, and the open
   t.is((await harness.root('fs.getBlockLocations', { path: '/f', offsetBytes: 0, lengthBytes: 700 })).blocks.length, 1);
   t.like(status, { lengthBytes: 700, isUnderConstruction: true });
   t.deepEqual(blocks[0]!.locations.map((location) => location.name), ['dn1', 'dn2', 'dn3']);
+  t.deepEqual(blocks.map(({ mayBeElsewhere }) => mayBeElsewhere), [undefined, undefined]);
+  harness.blocks.unreachable.add('dn2');
+  t.deepEqual((await locate()).blocks.map(({ mayBeElsewhere }) => mayBeElsewhere), [undefined, true], 'the reader is told that one of its writers cannot be asked');
 });
 
 test('blocks of nothing and of a directory are typed errors', async (t) => {
