@@ -65,8 +65,10 @@ export class FailedNodes {
     for (const [uuid, { untilMs }] of this.#nodes) if (untilMs <= nowMs) this.#nodes.delete(uuid);
   }
 
-  /** `dn2: refused the connection` */
+  /** `dn2: refused the connection`, each once: `dn1: is out of space (3 times)` */
   lines(): string[] {
-    return this.failures.map(({ datanode, reason }) => `${datanode}: ${reason}`);
+    const counts = new Map<string, number>();
+    for (const { datanode, reason } of this.failures) counts.set(`${datanode}: ${reason}`, (counts.get(`${datanode}: ${reason}`) ?? 0) + 1);
+    return [...counts].map(([line, count]) => (count === 1 ? line : `${line} (${count} times)`));
   }
 }

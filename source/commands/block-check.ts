@@ -22,6 +22,8 @@ export interface BlockCheck {
   /** There is no replica. */
   isMissing: boolean;
   missingReplicas: number;
+  /** Of whatever state, there are or are to be so many. */
+  expectedReplicas: number;
   /** Where all its replicas are: `dn1 127.0.0.1:9864`, with what is wrong with it. */
   places: string[];
 }
@@ -54,6 +56,7 @@ export function checkBlock(
     isCorrupt,
     isMissing: isLost && !isCorrupt,
     missingReplicas: isLost ? 0 : Math.max(0, replication - good.length - away),
+    expectedReplicas: locations.length,
     places: options.isPlaced ? locations.map((location) => place(location, options.isRacked)) : [],
   };
 }

@@ -59,6 +59,8 @@ const failedCheck = 255;
 interface CheckedFile {
   item: ExistingItem;
   blocks: BlockCheck[];
+  /** The block that somebody writes: how many replicas it is to have is not decided, so it is shown, and not judged. */
+  beingWritten?: BlockCheck | undefined;
   error?: unknown;
 }
 
@@ -160,20 +162,21 @@ class Check {
 
   async #checkFile(item: ExistingItem): Promise<CheckedFile> {
     const blocks: BlockCheck[] = [];
+    let beingWritten: BlockCheck | undefined;
     const isPlaced = this.#flags.has('blocks') && (this.#context.sink.isJson || this.#flags.has('locations') || this.#flags.has('racks'));
     try {
       for await (const block of this.#client.blocks(item.path, { allReplicas: true, signal: this.#context.signal })) {
-        // Somebody writes it: how many replicas it is to have is not decided.
-        if (block.isUnderConstruction) continue;
-        blocks.push(checkBlock(block, item.status.replication, { isPlaced, isRacked: this.#flags.has('racks'), rackCount: this.#rackCount }));
+        const check = checkBlock(block, item.status.replication, { isPlaced, isRacked: this.#flags.has('racks'), rackCount: this.#rackCount });
+        if (block.isUnderConstruction) beingWritten = check;
+        else blocks.push(check);
       }
     } catch (error) {
       return { item, blocks, error };
     }
-    return { item, blocks };
+    return { item, blocks, beingWritten };
   }
 
-  #sayFile({ item, blocks }: CheckedFile): void {
+  #sayFile({ item, blocks, beingWritten }: CheckedFile): void {
     const { sink } = this.#context;
     const { replication, lengthBytes } = item.status;
     const path = escapeControls(item.path);
@@ -199,21 +202,28 @@ class Check {
     if (isLost) this.#totals.corruptFiles++;
     if (lost.missing > 0) problems.push(`MISSING ${lost.missing} blocks of total size ${lost.missingBytes} B.`);
     if (lost.corrupt > 0) problems.push(`CORRUPT ${lost.corrupt} blocks of total size ${lost.corruptBytes} B.`);
-    if (this.#flags.has('files')) {
+    const { isUnderConstruction } = item.status;
+    if (this.#flags.has('files') || isUnderConstruction) {
       const verdict = problems.length === 0 ? 'OK' : problems.join('\n ');
-      sink.out(`${path} ${lengthBytes} bytes, replicated: replication=${replication}, ${blocks.length} block(s):  ${verdict}`);
-      if (this.#flags.has('blocks')) this.#sayBlocks(blocks);
+      const blockCount = blocks.length + (beingWritten ? 1 : 0);
+      sink.out(`${path} ${lengthBytes} bytes, replicated: replication=${replication}, ${blockCount} block(s)${isUnderConstruction ? ', OPENFORWRITE' : ''}:  ${verdict}`);
+      if (this.#flags.has('files') && this.#flags.has('blocks')) this.#sayBlocks(blocks, beingWritten);
     } else {
       for (const problem of problems) sink.out(`\n${path}:  ${problem}`);
     }
     this.#recordFile(item, blocks, lost.missing > 0 ? 'MISSING' : lost.corrupt > 0 ? 'CORRUPT' : problems.length > 0 ? 'UNDER REPLICATED' : 'OK');
   }
 
-  #sayBlocks(blocks: readonly BlockCheck[]): void {
+  #sayBlocks(blocks: readonly BlockCheck[], beingWritten: BlockCheck | undefined): void {
     const isPlaced = this.#flags.has('locations') || this.#flags.has('racks');
     for (const check of blocks) {
       const replicas = check.isMissing ? 'MISSING!' : `Live_repl=${check.liveReplicas}${isPlaced ? `  [${check.places.join(', ')}]` : ''}`;
       this.#context.sink.out(`${check.blockIndex}. ${blockName(check)} len=${check.lengthBytes} ${replicas}`);
+    }
+    if (beingWritten) {
+      const { blockIndex, lengthBytes, expectedReplicas, places } = beingWritten;
+      this.#context.sink.out('Under Construction Block:');
+      this.#context.sink.out(`${blockIndex}. ${blockName(beingWritten)} len=${lengthBytes} Expected_repl=${expectedReplicas}${isPlaced ? `  [${places.join(', ')}]` : ''}`);
     }
     this.#context.sink.out('');
   }

@@ -121,6 +121,36 @@ test('fsck tells where replicas are, and what is wrong with them', async (t) => 
   t.true(stdout.includes('0. blk_100_7 len=5 Live_repl=1  [dn1 127.0.0.1:9864, dn2 127.0.0.1:9865 DEAD, dn3 127.0.0.1:9866 CORRUPT]\n'));
 });
 
+test('fsck -openforwrite marks what is being written, and with -blocks shows the block that is open; without it such files are only counted', async (t) => {
+  await bench.setUp('mkdir /writing');
+  const writer = await bench.client().openWriter('/writing/f');
+  await writer.write(Buffer.alloc(64 * 1024 + 5));
+  await writer.hflush();
+  const { code, stdout } = await bench.run('fsck /writing -openforwrite -files -blocks -locations');
+  t.is(code, 0);
+  const place = 'dn\\d 127\\.0\\.0\\.1:\\d+';
+  t.regex(
+    stdout,
+    new RegExp(
+      [
+        '/writing/f \\d+ bytes, replicated: replication=3, 2 block\\(s\\), OPENFORWRITE:  OK',
+        `0\\. blk_\\d+_\\d+ len=65536 Live_repl=3  \\[${place}, ${place}, ${place}\\]`,
+        'Under Construction Block:',
+        `1\\. blk_\\d+_\\d+ len=\\d+ Expected_repl=3  \\[${place}, ${place}, ${place}\\]`,
+        '',
+        '',
+        'Status: HEALTHY',
+      ].join('\n'),
+    ),
+  );
+  t.regex((await bench.run('fsck /writing -openforwrite')).stdout, /^\/writing\/f \d+ bytes, .*, OPENFORWRITE: {2}OK$/m);
+  const without = (await bench.run('fsck /writing -files')).stdout;
+  t.false(without.includes('/writing/f'));
+  t.regex(without, / Total files:\t0 \(Files currently being written: 1\)/);
+  await writer.close();
+  t.false((await bench.run('fsck /writing -openforwrite -files')).stdout.includes('OPENFORWRITE'));
+});
+
 test('fsck of what is not there is an error of 1, and of two paths one of usage', async (t) => {
   const none = await bench.run('fsck /none');
   t.deepEqual([none.code, none.stdout, none.stderr], [1, '', "fsck: `/none': No such file or directory\n"]);
