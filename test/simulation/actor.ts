@@ -4,7 +4,8 @@ import { DfsError, FileNotFoundError } from '../../source/protocol/errors.js';
 import type { FileStatus } from '../../source/protocol/file-status.js';
 import { ClientDiedError, withClient } from './with-client.js';
 import { contentOf } from './content.js';
-import { checkDurable } from './durability-check.js';
+import { checkDurable, checkSynced } from './durability-check.js';
+import { worldsOfFailedWrite } from './failed-write.js';
 import {
   cut,
   extended,
@@ -41,18 +42,14 @@ const refusals = new Set(['UnavailableError', 'OverloadedError', 'SafeModeError'
 /** Failures of reading that bytes out of reach explain. */
 const readFailures = new Set(['UnavailableError', 'OverloadedError', 'BlockMissingError', 'InputOutputError', 'ChecksumError', 'OutcomeUnknownError', 'StorageDamagedError', 'RecoveryInProgressError']);
 
-/** How a file of a write ends, if nobody knows: whose it is, and what it may be. */
-interface GivenUp {
-  path: string;
-  /** Once it is closed by a recovery. */
-  recovered: ModelFile;
-}
-
 /** What a write has come to. */
 interface Progress {
   isOpen: boolean;
-  /** Of the whole file, that were on disk for good by a sync. */
+  /** Of the whole file, that were on disk for good by a sync; 0 without one. */
   syncedBytes: number;
+  /** That all nodes of the pipeline had in memory by a flush, and what could have been lost of memories until then. */
+  flushedBytes: number;
+  memoryLosses: number;
 }
 
 /**
@@ -146,21 +143,25 @@ export class Actor {
   // Changes of one call
 
   /** The model becomes `after` when it succeeds, and `after` or as it was when nobody knows. */
-  async #change(what: string, after: ModelTree, call: (client: DfsClient) => Promise<unknown>): Promise<void> {
+  async #change(what: string, after: ModelTree, call: (client: DfsClient) => Promise<boolean | void>): Promise<void> {
     const { stats, cluster } = this.#stage;
     this.#begin(what);
     try {
-      await this.#with(call);
+      const answer = await this.#with(call);
+      // Of what is there, and is changed by nobody else: "false" is another call's answer, or that of a second try.
+      if (answer === false) throw new Violation(`"${what}" was answered with "false": there was nothing to do, and there was`);
       this.#become(after);
       stats.count(`acknowledged ${what.split(' ')[0]}`);
     } catch (error) {
+      if (error instanceof Violation) throw error;
       cluster.simulator.note('failed', this.name, what, String(error));
       const isRefused = error instanceof DfsError && refusals.has(error.name);
       if (isRefused) stats.count('refused calls');
       if (isRefused && !this.#mayComeAgain()) return;
       if (!isRefused) this.#requireUnknown(error, what);
       stats.count('unknown outcomes');
-      await this.#settle(what, [new Map(this.tree), after]);
+      const before: ModelTree = new Map(this.tree);
+      await this.#settle(what, () => [before, after]);
     } finally {
       this.#end();
     }
@@ -263,15 +264,13 @@ export class Actor {
     const replication = random.next() < 0.7 ? config.replication : 1 + random.integer(Math.min(3, config.dataNodeCount));
     const file: ModelFile = { segments: extended([], version, lengthBytes), replication };
     const isTemporary = path !== finalPath;
-    const gone = this.#treeWithout(path);
     return this.#writeWith({
       what: `write ${finalPath} version ${version} ${lengthBytes} bytes`,
       path,
       finalPath,
-      oldSegments: [],
+      oldSegments: undefined,
       file,
       open: (client) => client.openWriter(path, { overwrite: true, replication, temporary: isTemporary, ...(random.next() < 0.5 && { lengthHintBytes: lengthBytes }) }),
-      worlds: [new Map(this.tree), gone],
     });
   }
 
@@ -288,29 +287,28 @@ export class Actor {
       oldSegments: old.segments,
       file,
       open: (client) => client.openAppender(path),
-      worlds: [new Map(this.tree)],
     });
   }
 
-  async #writeWith(write: { what: string; path: string; finalPath: string; oldSegments: readonly Segment[]; file: ModelFile; open: (client: DfsClient) => Promise<FileWriter>; worlds: ModelTree[] }): Promise<void> {
-    const { what, path, finalPath, oldSegments, file, open, worlds } = write;
+  async #writeWith(write: { what: string; path: string; finalPath: string; oldSegments: readonly Segment[] | undefined; file: ModelFile; open: (client: DfsClient) => Promise<FileWriter> }): Promise<void> {
+    const { what, path, finalPath, oldSegments, file, open } = write;
     const { stats, cluster, histories } = this.#stage;
     const { simulator } = cluster;
     histories.note(file.segments);
-    const oldBytes = lengthOf(oldSegments);
+    const oldBytes = lengthOf(oldSegments ?? []);
     const lengthBytes = lengthOf(file.segments);
     const after = this.#treeWith(finalPath, file);
-    const progress: Progress = { isOpen: false, syncedBytes: oldBytes };
+    const progress: Progress = { isOpen: false, syncedBytes: 0, flushedBytes: 0, memoryLosses: cluster.memoryLosses };
     this.#begin(what);
     try {
-      const status = await this.#with((client) => this.#writeBytes(client, { open, progress, segments: file.segments, oldBytes, renameTo: path === finalPath ? undefined : finalPath }));
+      const status = await this.#with((client) => this.#writeBytes(client, { open, path, progress, segments: file.segments, oldBytes, renameTo: path === finalPath ? undefined : finalPath }));
       if (!status) throw new ClientDiedError('given up');
       this.#become(after);
       stats.count(`acknowledged ${what.split(' ')[0]}s`);
       stats.count('acknowledged bytes', lengthBytes - oldBytes);
       simulator.note('acknowledged', this.name, what, status.inodeId);
       if (status.lengthBytes !== lengthBytes) throw new Violation(`${what}: acknowledged with ${status.lengthBytes} bytes, ${lengthBytes} were written`);
-      checkDurable(cluster, stats, { inodeId: status.inodeId, path: finalPath, lengthBytes, replication: file.replication, fromBytes: oldBytes });
+      checkDurable(cluster, stats, { inodeId: status.inodeId, path: finalPath, lengthBytes, replication: file.replication, fromBytes: oldBytes, segments: file.segments });
     } catch (error) {
       simulator.note('failed', this.name, what, String(error));
       if (error instanceof Violation) throw error;
@@ -318,21 +316,19 @@ export class Actor {
       stats.count('writes that failed');
       // What a refusal to open left is what was there.
       if (!progress.isOpen && error instanceof DfsError && refusals.has(error.name) && !this.#mayComeAgain()) return;
-      const leastBytes = Math.max(oldBytes, progress.syncedBytes);
-      const recovered: ModelFile = { ...file, leastBytes };
-      const possible = [...worlds, after];
-      // Closed where it is, with what was written so far.
-      possible.push(this.#treeWith(path, recovered));
-      if (oldBytes > 0 || path !== finalPath) possible.push(after);
-      await this.#settle(what, possible, { path, recovered });
+      // What only memories have is promised as long as none of them is lost, until somebody has closed the file.
+      const promisedBytes = () => Math.max(progress.syncedBytes, cluster.keepsMemories && progress.memoryLosses === cluster.memoryLosses ? progress.flushedBytes : 0);
+      const before: ModelTree = new Map(this.tree);
+      await this.#settle(what, () => worldsOfFailedWrite({ tree: before, path, finalPath, file, oldBytes: oldSegments && oldBytes, isOpen: progress.isOpen, promisedBytes: promisedBytes() }), path);
+      if (promisedBytes() > oldBytes) stats.count('failed writes with promised bytes');
     } finally {
       this.#end();
     }
   }
 
   /** The bytes, in pieces, with a flush here and there; undefined if it was given up on purpose. */
-  async #writeBytes(client: DfsClient, write: { open: (client: DfsClient) => Promise<FileWriter>; progress: Progress; segments: readonly Segment[]; oldBytes: number; renameTo: string | undefined }): Promise<FileStatus | undefined> {
-    const { open, progress, segments, oldBytes, renameTo } = write;
+  async #writeBytes(client: DfsClient, write: { open: (client: DfsClient) => Promise<FileWriter>; path: string; progress: Progress; segments: readonly Segment[]; oldBytes: number; renameTo: string | undefined }): Promise<FileStatus | undefined> {
+    const { open, path, progress, segments, oldBytes, renameTo } = write;
     const random = this.#random;
     const { stats } = this.#stage;
     const writer = await open(client);
@@ -350,8 +346,10 @@ export class Actor {
           await writer.hsync();
           progress.syncedBytes = at;
           stats.count('syncs');
+          checkSynced(this.#stage.cluster, stats, { inodeId: writer.status.inodeId, path, segments, lengthBytes: at });
         } else if (draw < 0.15) {
           await writer.hflush();
+          progress.flushedBytes = at;
           stats.count('flushes');
         }
       }
@@ -370,11 +368,12 @@ export class Actor {
   // What nobody knows
 
   /** Waits until nothing can happen any more, and finds out which of the worlds it is. */
-  async #settle(what: string, worlds: ModelTree[], givenUp?: GivenUp): Promise<void> {
+  async #settle(what: string, worldsOf: () => ModelTree[], givenUp?: string): Promise<void> {
     const { cluster, stats } = this.#stage;
     const { simulator, network, nameNode } = cluster;
     this.doing += `; what became of it is looked for since ${(simulator.nowMs / 1000).toFixed(3)} s`;
     const deletes = givenUp !== undefined && this.#random.next() < 0.5;
+    const deleted: ModelTree[] = [];
     await simulator.sleep(100);
     while (network.isOnItsWay(this.#machine.host) || nameNode.process?.isStopped) await simulator.sleep(500);
     await simulator.sleep(10_000 + 3 * nameNode.commitMs);
@@ -382,10 +381,11 @@ export class Actor {
       try {
         const { tree, unfinished } = await this.#with((client) => this.#look(client));
         if (unfinished.length > 0) {
-          await this.#finish(unfinished, deletes ? givenUp : undefined, worlds);
+          await this.#finish(unfinished, deletes ? givenUp : undefined, () => deleted.push(new Map([...worldsOf()[0]!].filter(([path]) => path !== givenUp))));
           await simulator.sleep(1000);
           continue;
         }
+        const worlds = [...worldsOf(), ...deleted];
         const world = worlds.map((each) => matchWorld(each, tree)).find((each) => each !== undefined);
         if (!world) throw new Violation(`after "${what}", of which nobody knew whether it happened, ${this.home} is none of the possible worlds:\n  found ${showFound(tree)}\n${worlds.map((each) => `  could ${showWorld(each)}`).join('\n')}`);
         this.#become(world);
@@ -401,16 +401,16 @@ export class Actor {
   }
 
   /** Files under construction: one that was given up is deleted, or closed as it is; others are being cut, or closed, by the name node. */
-  async #finish(unfinished: readonly string[], deleted: GivenUp | undefined, worlds: ModelTree[]): Promise<void> {
+  async #finish(unfinished: readonly string[], deleted: string | undefined, onDelete: () => void): Promise<void> {
     for (const path of unfinished) {
       this.trouble = `${path} is under construction`;
-      if (path !== deleted?.path) {
+      if (path !== deleted) {
         await this.#with((client) => client.recoverLease(path));
         this.#stage.stats.count('recoveries asked for');
         continue;
       }
       // Whether or not this answers, from here on it may be gone.
-      worlds.push(new Map([...worlds[0]!].filter(([each]) => each !== path)));
+      onDelete();
       await this.#with((client) => client.delete(path));
     }
   }
@@ -502,7 +502,10 @@ export class Actor {
       stats.count('lists');
     } catch (error) {
       if (error instanceof Violation) throw error;
-      if (!(error instanceof ClientDiedError)) this.#requireWorldly(error);
+      if (!(error instanceof ClientDiedError)) {
+        this.#requireWorldly(error);
+        if (!(error instanceof DfsError && readFailures.has(error.name))) throw new Violation(`${directory} cannot be listed: ${String(error)}`);
+      }
       stats.count('reads that failed');
     }
   }

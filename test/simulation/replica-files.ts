@@ -3,7 +3,7 @@ import { decodeFileBlock, type FileBlock } from '../../source/namenode/file-bloc
 import { allBlocks, placeOfBlock } from '../../source/namenode/keys.js';
 import type { NamespaceView } from '../../source/namenode/namespace-view.js';
 import { checksumAt, decodeMetaHeader, findBadChunk } from '../../source/storage/replica-meta.js';
-import { dataName, finalizedSubdirectory, metaName } from '../../source/storage/volume-layout.js';
+import { dataName, finalizedSubdirectory, metaName, parseReplicaFileName } from '../../source/storage/volume-layout.js';
 import type { MachineDisk } from './process-disk.js';
 import type { DataNodeMachine, SimulatedCluster } from './simulated-cluster.js';
 
@@ -44,6 +44,22 @@ export function isDurable(place: ReplicaPlace, block: { blockId: number; generat
   const data = place.disk.disk.durableBytes(place.data);
   const meta = place.disk.disk.durableBytes(place.meta);
   return data !== undefined && meta !== undefined && isVisible(place) && isGood(data, meta, block);
+}
+
+/** The first `lengthBytes` of a block's replicas in any state, where a power cut could not take them. */
+export function durablePrefixes(cluster: SimulatedCluster, blockId: number, lengthBytes: number): Buffer[] {
+  const found: Buffer[] = [];
+  for (const { disks } of cluster.dataNodes) {
+    for (const { disk } of disks) {
+      for (const path of disk.files()) {
+        const file = parseReplicaFileName(path.slice(path.lastIndexOf('/') + 1));
+        if (file?.kind !== 'data' || file.blockId !== blockId) continue;
+        const bytes = disk.durableBytes(path);
+        if (bytes && bytes.length >= lengthBytes) found.push(bytes.subarray(0, lengthBytes));
+      }
+    }
+  }
+  return found;
 }
 
 export function placeOf(machine: DataNodeMachine, disk: MachineDisk, block: { blockId: number; generationStamp: number }): ReplicaPlace {

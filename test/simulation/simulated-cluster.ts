@@ -111,6 +111,8 @@ export class SimulatedCluster {
   readonly #registrations = new Set<string>();
   /** How many durable replicas of a block the simulation itself has destroyed. */
   readonly destroyedReplicas = new Map<number, number>();
+  /** Rises whenever what a data node has in memory only, or has not synced, may be lost. */
+  memoryLosses = 0;
   #lives = 0;
 
   constructor(simulator: Simulator, config: SimulationConfig) {
@@ -126,6 +128,11 @@ export class SimulatedCluster {
     const onInternalError = (message: string, cause: unknown) => simulator.fail(new Violation(`a server could not explain: ${message}: ${cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)}`));
     nameNodeServer.onInternalError = onInternalError;
     dataNodeServer.onInternalError = onInternalError;
+  }
+
+  /** No disk here forgets what was written to it, or refuses more, while its node lives. */
+  get keepsMemories(): boolean {
+    return (['disk-errors', 'lying-sync', 'read-only-disk', 'full-disk', 'lost-disk'] as const).every((kind) => !this.config.faultKinds.has(kind));
   }
 
   get nameNodeAddress(): string {
@@ -286,6 +293,7 @@ export class SimulatedCluster {
     if (!machine.process?.isAlive) return;
     const { isPowerCut = false, restartAfterMs } = options;
     this.simulator.note(isPowerCut ? 'power-cut' : 'kill', machine.name);
+    this.memoryLosses++;
     if (isPowerCut) {
       machine.isPowerCut = true;
       this.network.host(machine.host).isUp = false;
