@@ -157,9 +157,10 @@ export class BlockManager implements BlockManagement {
     const { datanodes } = this.#redundancy;
     const written = this.#parts.writing.get(blockId);
     if (!written) return { places: [], areAll: false };
-    // One that was replaced for good can answer no more, and nobody is to wait for it.
-    const known = written.replicas.filter(({ node }) => datanodes.find(node.uuid) === node).map(({ node, storageIndex }) => ({ node, storageIndex }));
-    const others = written.isPipelineKnown ? [] : [...datanodes.nodes].filter((node) => !known.some((other) => other.node === node));
+    // One that was replaced for good, or was let go dead, can answer no more, and nobody is to wait for it.
+    const isGone = (node: DatanodeDescriptor) => datanodes.find(node.uuid) !== node || (!node.isAlive && node.adminState === 'decommissioned');
+    const known = written.replicas.filter(({ node }) => !isGone(node)).map(({ node, storageIndex }) => ({ node, storageIndex }));
+    const others = written.isPipelineKnown ? [] : [...datanodes.nodes].filter((node) => !isGone(node) && !known.some((other) => other.node === node));
     const all = [...known, ...others.map((node) => ({ node, storageIndex: -1 }))];
     const places = all
       .filter(({ node }) => node.isAlive && node.epoch > 0)

@@ -94,6 +94,8 @@ export interface BlockServices {
 const unconfirmedGraceMs = 30_000;
 const leftoverGraceMs = 2000;
 const reportRaceMs = 60_000;
+/** Of dead nodes, to which an administrator has bidden farewell: so many times what makes one dead. */
+const lostNodeTimeouts = 10;
 
 export function createBlockServices(options: BlockServicesOptions): BlockServices {
   const { clock, random, racks = new ConfiguredRacks() } = options;
@@ -134,6 +136,7 @@ export function createBlockServices(options: BlockServicesOptions): BlockService
     redundancy,
     writing,
     defaultReplication: options.defaultReplication ?? 3,
+    lostNodeTimeoutMs: lostNodeTimeouts * options.deadNodeTimeoutMs,
     recheckBlocksOf: (node) => maintenance.recheckBlocksOf(node),
     recheckAllBlocks: () => maintenance.recheckAllBlocks(),
   });

@@ -15,6 +15,8 @@ export interface DatanodeAdministrationParts {
   writing: BlocksBeingWritten;
   /** A file may want more copies than there are nodes left: so many are enough to let a node go (Hadoop: DatanodeAdminManager.isSufficient). */
   defaultReplication: number;
+  /** A node that is to go, and has been silent for so long, is waited for by no file that is still open. */
+  lostNodeTimeoutMs: number;
   /** Has every block of the node judged anew: it counts for more, or for less, than before. */
   recheckBlocksOf(node: DatanodeDescriptor): void;
   recheckAllBlocks(): void;
@@ -172,9 +174,12 @@ export class DatanodeAdministration {
 
   /** All its blocks were looked at. */
   #conclude(node: DatanodeDescriptor, pass: Pass): void {
-    const { redundancy, writing } = this.#parts;
+    const { redundancy, writing, lostNodeTimeoutMs } = this.#parts;
     node.adminPendingBlocks = pass.pendingBlocks;
-    const unplacedCount = writing.countUnplaced();
+    // Else a file of which a node that will not come back may have the last bytes would stay open for ever, and keep the node.
+    const isLost = !node.isAlive && this.#datanodes.silenceMs(node) >= lostNodeTimeoutMs;
+    const writtenCount = isLost ? 0 : node.writing.count;
+    const unplacedCount = isLost ? 0 : writing.countUnplaced();
     const inServiceCount = this.#datanodes.countInService();
     if (redundancy.isStarting) node.adminNote = 'safe mode is to end first';
     else if (node.isAlive && !node.isReported) node.adminNote = 'it has not reported its blocks yet';
@@ -183,9 +188,9 @@ export class DatanodeAdministration {
     else if (pass.pendingBlocks > 0) {
       const scarcity = pass.mostNeeded > inServiceCount ? `; ${counted(pass.mostNeeded, 'replica')} ${pass.mostNeeded === 1 ? 'is' : 'are'} wanted, and only ${counted(inServiceCount, 'data node')} ${inServiceCount === 1 ? 'is' : 'are'} live and in service: add a data node, or want fewer (setrep)` : '';
       node.adminNote = `${counted(pass.pendingBlocks, 'block')} to be copied${scarcity}`;
-    } else if (node.writing.count > 0) node.adminNote = `${counted(node.writing.count, 'block')} being written there: their files are to be closed, or go on elsewhere`;
+    } else if (writtenCount > 0) node.adminNote = `${counted(writtenCount, 'block')} being written there: their files are to be closed, or go on elsewhere`;
     else if (unplacedCount > 0) node.adminNote = `${counted(unplacedCount, 'block')} being written since before the name node's start, nobody knows where: their files are to be closed`;
-    else if (pass.endedCount !== node.writing.endedCount || pass.unplacedCount > 0) node.adminNote = 'files were closed meanwhile: its blocks are looked at once more';
+    else if (!isLost && (pass.endedCount !== node.writing.endedCount || pass.unplacedCount > 0)) node.adminNote = 'files were closed meanwhile: its blocks are looked at once more';
     else this.#reach(node, node.isDecommission ? 'decommissioned' : 'in-maintenance');
   }
 

@@ -278,6 +278,11 @@ export class DatanodeManager {
     }
   }
 
+  /** Observed time since the node was last heard, or, if it never was, since the start. */
+  silenceMs(node: DatanodeDescriptor): number {
+    return this.#observe() - node.lastHeardMs;
+  }
+
   /** Looks for nodes that have been silent for too long. */
   tick(): void {
     this.#observe();

@@ -118,7 +118,7 @@ export async function commitRecoveredBlock({ namespace, blocks, recoveries, cloc
       return { kind: 'recoverBlock', inodeId, blockIndex: lease.blockCount - 1, generationStamp: recoveryGeneration, lengthBytes: newLengthBytes, modificationTimeMs: clock.nowMs() };
     }
     if (replicas.length === 0 && !attempt.areAllAsked) {
-      throw new InvalidArgumentError(`${blockName(block)} of ${path} is not given up: not every data node that may have it was asked`, { blockId });
+      throw new InvalidArgumentError(`${blockName(block)} of ${path} is not given up: not every data node that may have it was asked; bring back those that are dead, or decommission those that will not come`, { blockId });
     }
     logger.info(`${path} is closed without ${blockName(block)}, of which nobody has a byte`);
     return closeEdit(inodeId, clock.nowMs());

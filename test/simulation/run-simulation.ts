@@ -91,6 +91,16 @@ async function play(cluster: SimulatedCluster, stats: SimulationStats, durationM
   contention.stop();
   stage.isOver = true;
   const peaceMs = simulator.nowMs;
+  let isOver = false;
+  // Once the operator has set all nodes back to normal.
+  const letGo = async (): Promise<void> => {
+    await operating;
+    while (!isOver) {
+      await operator.letGoneNodesGo();
+      await simulator.sleep(10_000);
+    }
+  };
+  if (config.faultKinds.has('cloned-node')) letGo().catch((error: unknown) => simulator.fail(error));
   let areWorking = true;
   void working.then(() => (areWorking = false));
   await until(cluster, operationLimitMs, () => (areWorking ? stage.actors.filter(({ doing }) => doing !== '').map(({ name, doing, trouble }) => `${name} still does: ${doing} (${trouble})`) : []), () => unconverged(cluster));
@@ -104,14 +114,6 @@ async function play(cluster: SimulatedCluster, stats: SimulationStats, durationM
       if (!isOver) for (const machine of cluster.dataNodes) cluster.killDataNode(machine, { restartAfterMs: 500 });
     });
   }
-  let isOver = false;
-  const letGo = async (): Promise<void> => {
-    while (!isOver) {
-      await operator.letGoneNodesGo();
-      await simulator.sleep(10_000);
-    }
-  };
-  if (config.faultKinds.has('cloned-node')) letGo().catch((error: unknown) => simulator.fail(error));
   await until(cluster, convergenceLimitMs, () => unconverged(cluster));
   isOver = true;
   run.convergenceMs = simulator.nowMs - peaceMs;

@@ -137,6 +137,36 @@ test('a node that is dead is decommissioned only when all that it may have had i
   });
 });
 
+for (const isRestarted of [false, true]) {
+  test(`a dead node that is to go is waited for by an open file for a while, and then by nobody: ${isRestarted ? 'its pipeline is not known' : 'it is in its pipeline'} (faults 4, 52)`, async (t) => {
+    const cluster = await BlockCluster.started(4);
+    const block = cluster.begin();
+    const [gone, late] = cluster.services.blocks.locate(block.blockId, { readerAddress: '127.0.0.1:1' }).map((place) => cluster.node(place)) as [SimulatedDatanode, SimulatedDatanode];
+    gone.kill();
+    if (isRestarted) await cluster.restartNameNode();
+    await cluster.runUntil(() => report(cluster, gone).state === 'dead');
+    const areAllAsked = () => cluster.services.blocks.recoveryPlaces(block.blockId).areAll;
+    await cluster.run(200_000);
+    t.false(areAllAsked(), 'as long as nobody says that it will not come back');
+    await wish(cluster, gone, 'decommissioned');
+    await cluster.run(2000);
+    t.is(stateOf(cluster, gone), 'decommissioned', 'it has been dead for long');
+    t.true(areAllAsked());
+
+    await wish(cluster, late, 'decommissioned');
+    late.kill();
+    await cluster.run(60_000);
+    t.like(report(cluster, late), { state: 'dead', adminState: 'decommissioning' }, 'it may be about to come back');
+    t.regex(report(cluster, late).adminNote, /1 block being written/);
+    t.false(areAllAsked());
+    await cluster.runUntil(() => stateOf(cluster, late) === 'decommissioned');
+    t.true(areAllAsked());
+    await late.start();
+    await cluster.run(2000);
+    t.true(cluster.services.blocks.recoveryPlaces(block.blockId).places.some(({ datanodeUuid }) => datanodeUuid === late.uuid), 'one that comes back all the same is asked');
+  });
+}
+
 test('a node is taken back: its replicas count again, and what is too much by them goes', async (t) => {
   const cluster = await BlockCluster.started(4);
   const blocks = Array.from({ length: 10 }, () => cluster.write());
