@@ -23,6 +23,8 @@ export class ReplicaBeingWritten {
   isFromBefore = false;
   /** An fsync of it failed: what of it is on the disk nobody can tell any more, so no writer goes on with it until its block's recovery has written it anew. */
   isUnsynced = false;
+  /** Checksum files of earlier generations, which count again if a power cut undoes a takeover that was not synced; they go with the replica. */
+  readonly olderMetaPaths: string[] = [];
   /** What it takes of the disk, as far as it is counted. */
   usedBytes = 0;
   /** Stays set until the writer has let go of the files. */

@@ -101,7 +101,7 @@ export class ReplicaDisposal {
   /** Of one being written, without a writer or with one that has stopped. Never rejects. */
   async discardOpen(replica: ReplicaBeingWritten): Promise<void> {
     const { blockId, generationStamp, volume } = replica;
-    const paths = [replica.dataPath, replica.metaPath];
+    const paths = [replica.dataPath, replica.metaPath, ...replica.olderMetaPaths];
     // A finalize that failed half-way left files there.
     if (!this.#replicas.getFinalized(blockId)) paths.push(...Object.values(volume.finalizedPaths(blockId, generationStamp)));
     for (const path of volume.failure === undefined ? paths : []) await this.discardFile(volume, blockId, path);
@@ -149,7 +149,7 @@ export class ReplicaDisposal {
     const open = this.#replicas.beingWritten.get(blockId);
     const finalized = this.#replicas.getFinalized(blockId);
     const aside = this.#replicas.quarantined.get(blockId);
-    const paths = open ? [open.dataPath, open.metaPath] : [];
+    const paths = open ? [open.dataPath, open.metaPath, ...open.olderMetaPaths] : [];
     if (finalized) paths.push(...Object.values(this.#replicas.volumeOf(finalized).finalizedPaths(blockId, finalized.generationStamp)));
     if (aside) paths.push(...aside.volume.quarantinedPaths(blockId, aside.block.generationStamp));
     return paths.includes(path);

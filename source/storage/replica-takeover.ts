@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import type { RecoverReplica } from './block-store.js';
 import type { DiskFile } from './disk.js';
 import type { WriterStart } from './local-replica-writer.js';
@@ -53,10 +54,13 @@ export async function takeOver(
   replica.tailCrc = replica.visibleTailCrc = tailCrc;
   volume.usedBytes += keepBytes - replica.usedBytes;
   replica.usedBytes = keepBytes;
+  replica.olderMetaPaths.push(source.metaPath);
   if (isDurable) await replica.synced(volume.syncDirectory(replica.directory));
-  await discard(volume, source.metaPath);
+  const olderPaths = replica.olderMetaPaths.splice(0);
+  for (const path of olderPaths) await discard(volume, path);
   // Else the old checksum file could come back, when the new data is in its place again.
-  if (isDurable && !isOpen) await volume.syncDirectory(volume.finalizedDirectory(blockId));
+  const isOneFinalized = olderPaths.some((path) => dirname(path) !== replica.directory);
+  if (isDurable && isOneFinalized) await volume.syncDirectory(volume.finalizedDirectory(blockId));
   const syncedSlot = isDurable && keepBytes % replica.chunkBytes !== 0 ? 0 : undefined;
   return { replica, start: { endBytes: keepBytes, tailCrc, tableCrc, hasHeader: true, syncedSlot } };
 }

@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import test from 'ava';
 import { ManualClock } from '../../../source/base/clock.js';
 import { type Random, seededRandom } from '../../../source/base/random.js';
@@ -23,6 +24,10 @@ interface Promised {
 
 function request(blockId: number, generationStamp: number, more: Partial<CreateReplica> = {}): CreateReplica {
   return { blockId, generationStamp, storageId: '', chunkBytes, isDurable: true, isTemporary: false, ...more };
+}
+
+function filesOfBlock(disk: SimulatedDisk, blockId: number): string[] {
+  return disk.files().filter((path) => /^blk_(\d+)/.exec(basename(path))?.[1] === String(blockId)).sort();
 }
 
 /** A life of a few blocks, through every transition. Notes in `promised` what it was told. */
@@ -295,6 +300,7 @@ for (const code of ['EIO', 'ENOSPC'] as const) {
         if (!isOver) failures++;
         disk.onCall = () => {};
         await t.notThrowsAsync(recover(store, 13), `${state}, ${failed}`);
+        if (!failed.startsWith('rename')) t.deepEqual(filesOfBlock(disk, 1).map((path) => basename(path)), ['blk_1', 'blk_1_13.meta'], `${state}, ${failed}: nothing else is left`);
         await store.close();
         disk.powerCut('lost', seededRandom(at));
         const next = await open(disk, 2);
@@ -307,6 +313,37 @@ for (const code of ['EIO', 'ENOSPC'] as const) {
     t.true(failures > 15, `${failures} calls failed`);
   });
 }
+
+test('a block that is deleted after its recovery has failed leaves no file behind, whichever sync failed (fault 21)', async (t) => {
+  const bytes = content(1, 1700);
+  let failures = 0;
+  for (const state of ['finalized', 'being-written'] as const) {
+    for (let at = 1, isOver = false; !isOver; at++) {
+      const disk = new SimulatedDisk();
+      const store = await open(disk, 1);
+      const writer = await store.create(request(1, 9));
+      await appendAll(writer, bytes, { chunkBytes, packetBytes: 333 });
+      if (state === 'finalized') await writer.finalize();
+      else await writer.sync();
+      let syncs = 0;
+      let failed = '';
+      disk.onCall = (call, path) => {
+        if (!/sync/i.test(call) || path.includes('trash') || ++syncs !== at) return;
+        failed = `${call} ${path}`;
+        throw failure('EIO', 'the disk is failing');
+      };
+      await store.initRecovery({ blockId: 1, generationStamp: 9, recoveryGeneration: 12 });
+      await store.updateRecovery({ blockId: 1, recoveryGeneration: 12, newLengthBytes: 1500 }).catch(() => {});
+      isOver = failed === '';
+      if (!isOver) failures++;
+      disk.onCall = () => {};
+      await store.invalidate({ blockId: 1, generationStamp: 12 });
+      t.deepEqual(filesOfBlock(disk, 1), [], `${state}, ${failed}`);
+      await store.close();
+    }
+  }
+  t.true(failures >= 8, `${failures} syncs failed`);
+});
 
 test('a full disk under an append takes what is new, and nothing of what was there (fault 18)', async (t) => {
   const bytes = content(1, 1200);
