@@ -1,6 +1,7 @@
-import { open, readFile, rename, stat, unlink } from 'node:fs/promises';
+import { open, readFile, stat, unlink } from 'node:fs/promises';
 import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
+import { crc32 } from '../base/checksum.js';
 import type { Random } from '../base/random.js';
 import { systemRandom } from '../base/random.js';
 import { StorageLockedError } from '../protocol/errors.js';
@@ -57,8 +58,7 @@ function askHolder(name: string): Promise<number | undefined> {
 }
 
 /** For systems with neither. Exported for its tests. */
-export async function lockByFile(directory: string, random: Random): Promise<DirectoryLock> {
-  const path = join(directory, 'lock');
+export async function lockByFile(directory: string, random: Random, path = join(directory, 'lock')): Promise<DirectoryLock> {
   const content = `${process.pid} ${random.id()}\n`;
   for (;;) {
     try {
@@ -77,11 +77,13 @@ export async function lockByFile(directory: string, random: Random): Promise<Dir
     if (found === undefined) continue;
     const pid = Number.parseInt(found, 10);
     if (!(pid > 0) || isAlive(pid)) throw locked(directory, pid > 0 ? pid : undefined, path);
-    // Its process is gone. Whoever renames it away has broken it; a fresh lock that came in between is put back.
-    const aside = `${path}.${random.id()}`;
-    if (!(await rename(path, aside).then(() => true, () => false))) continue;
-    if ((await readFile(aside, 'utf8')) === found) await unlink(aside);
-    else await rename(aside, path);
+    // Its process is gone. One at a time may break just this one: a fresh lock that came in between is never touched.
+    const breaking = await lockByFile(directory, random, `${path}.${crc32(Buffer.from(found)).toString(16)}`);
+    try {
+      if ((await readFile(path, 'utf8').catch(() => undefined)) === found) await unlink(path);
+    } finally {
+      await breaking.release();
+    }
   }
 }
 
