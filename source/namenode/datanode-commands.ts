@@ -73,7 +73,8 @@ export class DatanodeCommands {
       retryMs: limits.invalidationRetryMs,
       isStillRight: (block, isRepeated) => {
         // A copy of this generation is on its way to this very node: what it holds now is judged once that has come or failed.
-        if (!planner.isTarget(block, node)) return trimmer.isStillRight(node, block, isRepeated);
+        if (!planner.isTarget(block, node) && trimmer.isStillRight(node, block, isRepeated)) return true;
+        // What is not counted there, nobody else knows of: a rotten replica that was put aside, say, while its block is being truncated.
         strangers.note(node, block, 'leftover', nowMs);
         return false;
       },

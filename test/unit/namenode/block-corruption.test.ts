@@ -170,7 +170,27 @@ test('what a node has put aside goes when its file is deleted', async (t) => {
   await cluster.runUntil(() => first!.quarantined.size === 0, 5000);
 });
 
-test('what a node has put aside goes though name node and data node have restarted: when its file is gone, or the block whole again', async (t) => {
+test('what a node has put aside goes though its block is opened again, and has another generation, before the node is told', async (t) => {
+  const cluster = await BlockCluster.started(4);
+  const block = cluster.write();
+  await cluster.run(1000);
+  const [first] = cluster.holders(block);
+  first!.rotten.add(block.blockId);
+  cluster.services.blocks.reportBadReplicas([{ block, datanodeUuid: first!.uuid, storageId: first!.storageId }]);
+  await cluster.runUntil(() => cluster.messages.some((message) => message.endsWith('was replaced')), 10_000);
+  t.is(first!.quarantined.size, 1);
+  cluster.services.blocks.reopen(block.blockId, 0);
+  await cluster.run(5000);
+  t.is(first!.quarantined.size, 1, 'of a block that somebody writes nothing is deleted');
+  const recovered = { ...block, generationStamp: 5000 };
+  const others = cluster.nodes.filter((node) => node !== first);
+  for (const node of others) node.store(recovered);
+  cluster.commit(recovered, others.map(({ uuid, storageId }) => ({ datanodeUuid: uuid, storageId, name: '', address: '', rack: '', state: 'live' as const })));
+  await cluster.runUntil(() => first!.quarantined.size === 0, 60_000);
+  t.is(cluster.holders(recovered).length, 3);
+});
+
+test('what a node has put aside goes though name node name node and data node have restarted: when its file is gone, or the block whole again', async (t) => {
   const cluster = await BlockCluster.started(4, { strangerGraceMs: 60_000 });
   const [deleted, kept] = [cluster.write(), cluster.write()];
   await cluster.run(1000);
