@@ -1,5 +1,5 @@
 import { formatReport } from '../base/size.js';
-import { escapeControls } from '../base/text.js';
+import { counted, escapeControls } from '../base/text.js';
 import type { ClusterHealth, DatanodeReport } from '../protocol/cluster-events.js';
 import { adminStateText, formatDuration } from './admin-state.js';
 import type { Command } from './command.js';
@@ -20,7 +20,7 @@ export const command: Command = {
     { name: 'decommissioning', summary: 'Those that are being emptied' },
     { name: 'enteringmaintenance', summary: 'Those that are about to be in maintenance' },
     { name: 'inmaintenance', summary: 'Those in maintenance' },
-    { name: 'slownodes', summary: 'Those that are slow' },
+    { name: 'slownodes', summary: 'Those whose peers wait for them much longer than for others' },
   ],
   flagParsing: 'anywhere',
   isAdmin: true,
@@ -46,7 +46,11 @@ export const command: Command = {
       lines.push(...sectionLines(title, nodes, isAsked(flag)));
       for (const node of nodes) shown.add(node);
     }
-    if (isAsked('slownodes')) lines.push(...sectionLines('Slow', [], true));
+    if (isAsked('slownodes')) {
+      const nodes = health.datanodes.filter(({ slow }) => slow !== undefined);
+      lines.push(...sectionLines('Slow', nodes, true));
+      for (const node of nodes) shown.add(node);
+    }
     for (const line of lines) context.sink.out(line);
     for (const record of toRecords(health, [...shown])) context.sink.record(record);
     return 0;
@@ -103,6 +107,7 @@ function datanodeLines(datanode: DatanodeReport): string[] {
     adminState,
     adminNote,
     maintenanceRemainingMs,
+    slow,
   } = datanode;
   const host = hostName(address);
   return [
@@ -112,6 +117,7 @@ function datanodeLines(datanode: DatanodeReport): string[] {
     `Decommission Status : ${adminStateText[adminState]}`,
     ...(adminNote === '' ? [] : [`Waiting For: ${escapeControls(adminNote)}`]),
     ...(maintenanceRemainingMs === null ? [] : [`Maintenance Ends In: ${formatDuration(maintenanceRemainingMs)}`]),
+    ...(slow ? [`Slow: its peers wait ${slow.waitMs} ms for a packet, ${slow.usualMs} ms is usual (told by ${counted(slow.reporterCount, 'data node')})`] : []),
     `Configured Capacity: ${bytes(capacityBytes)}`,
     `DFS Used: ${bytes(usedBytes)}`,
     `Non DFS Used: ${bytes(nonDfsUsedBytes)}`,

@@ -315,7 +315,9 @@ export class BlockReceiver {
   }
 
   async #readAck(downstream: BlockChannel, packet: PendingPacket): Promise<AckEntry[]> {
-    const [next] = this.#request.downstream;
+    const [next, ...rest] = this.#request.downstream;
+    const { clock, peerWaits } = this.#node;
+    const beganMs = clock.monotonicMs();
     try {
       const frame = await readAnswer(downstream, { clock: this.#node.clock, limitMs: this.#downstreamLimitMs(), silenceMs: silenceLimitMs });
       const ack = frame.type === frameTypes.ack ? decodeAck(frame.body) : undefined;
@@ -324,6 +326,7 @@ export class BlockReceiver {
       const isFailure = ack.entries.some((entry) => entry.status !== 'ok');
       if (!isFailure && (ack.sequence !== packet.sequence || ack.entries.length !== this.#request.downstream.length))
         throw new InputOutputError('it acknowledged something else');
+      if (!isFailure && rest.length === 0) peerWaits.note(next!.datanodeUuid, clock.monotonicMs() - beganMs);
       return ack.entries;
     } catch (error) {
       if (!this.#abort.signal.aborted && !this.#isRevoked) this.#log(`lost ${next!.name}`, error);

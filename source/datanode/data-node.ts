@@ -26,6 +26,7 @@ import { PacketBudget } from './packet-budget.js';
 import { OrderedDeletions } from './ordered-deletions.js';
 import { PacketBuffers } from './packet-buffers.js';
 import { PeerAddresses } from './peer-addresses.js';
+import { PeerWaits } from './peer-waits.js';
 import { ReplicaCheck } from './replica-check.js';
 import { readReplicaChecksum } from './replica-checksum.js';
 import { TransferServer } from './transfer-server.js';
@@ -138,7 +139,7 @@ export class DataNode {
       softwareVersion: this.#settings.softwareVersion,
       callTimeoutMs: this.#settings.callTimeoutMs,
       address: () => this.#address,
-      statistics: () => ({ transferCount: this.#counters.transferCount, ...rates.read(), replications: this.#executor.progress }),
+      statistics: () => ({ transferCount: this.#counters.transferCount, ...rates.read(), replications: this.#executor.progress, ...this.#node.peerWaits.forHeartbeat() }),
       onCommands: (commands) => this.#executor.execute(commands),
     });
     const { outbox } = this.#link;
@@ -163,6 +164,7 @@ export class DataNode {
       diskTimeoutMs: this.#settings.diskTimeoutMs,
       signOfLifeMs: this.#settings.signOfLifeMs,
       peers: new PeerAddresses(options.fetchPeerAddresses),
+      peerWaits: new PeerWaits(clock),
       deletions: new OrderedDeletions(),
       onReceived: (block, storageId) => outbox.add({ kind: 'received', storageId, block }),
       // What is being written is checked by the recovery that ends it, if its writer does not.

@@ -25,7 +25,7 @@ export interface NameNodeLinkOptions {
   /** Where others reach this node. */
   address: () => { host: string; port: number };
   /** What a heartbeat tells besides the storages. */
-  statistics: () => Pick<Heartbeat, 'transferCount' | 'receivedBytesPerSecond' | 'sentBytesPerSecond' | 'replications'>;
+  statistics: () => Pick<Heartbeat, 'transferCount' | 'receivedBytesPerSecond' | 'sentBytesPerSecond' | 'replications' | 'peerWaits'>;
   /** Must not take long: a heartbeat waits for nothing. */
   onCommands: (commands: DatanodeCommand[]) => void;
 }

@@ -8,6 +8,7 @@ import type { OrderedDeletions } from './ordered-deletions.js';
 import type { PacketBudget } from './packet-budget.js';
 import type { PacketBuffers } from './packet-buffers.js';
 import type { PeerAddresses } from './peer-addresses.js';
+import type { PeerWaits } from './peer-waits.js';
 
 /** What all block operations of a data node share. */
 export interface NodeContext {
@@ -27,6 +28,7 @@ export interface NodeContext {
   readonly signOfLifeMs: number;
   /** Whom it may dial for a client. */
   readonly peers: PeerAddresses;
+  readonly peerWaits: PeerWaits;
   readonly deletions: OrderedDeletions;
   /** A replica was finalized here. */
   onReceived(block: Block, storageId: string): void;

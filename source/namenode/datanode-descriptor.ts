@@ -1,6 +1,6 @@
 import type { Block } from '../protocol/block.js';
-import type { AdminState, DatanodeReport } from '../protocol/cluster-events.js';
-import type { DatanodeCommand, FailedVolume, StorageReport } from '../protocol/datanode-protocol.js';
+import type { AdminState, DatanodeReport, SlowVerdict } from '../protocol/cluster-events.js';
+import type { DatanodeCommand, FailedVolume, PeerWait, StorageReport } from '../protocol/datanode-protocol.js';
 import { BlockSet } from './block-set.js';
 import { InvalidationQueue } from './invalidation-queue.js';
 import type { PlacementCandidate } from './placement.js';
@@ -56,6 +56,8 @@ export class DatanodeDescriptor implements PlacementCandidate {
   storages: DatanodeStorage[] = [];
   /** Its directories that are out of use, as it told last. */
   failedVolumes: readonly FailedVolume[] = [];
+  /** How long it waits for others, as it told last. */
+  peerWaits: readonly PeerWait[] = [];
   /** On the manager's observed time: see DatanodeManager. */
   lastHeardMs: number;
   /** Monotonic, and as wall time for people; 0: never in this life. */
@@ -197,7 +199,7 @@ export class DatanodeDescriptor implements PlacementCandidate {
     return failed;
   }
 
-  report(nowMs: number): DatanodeReport {
+  report(nowMs: number, slow?: SlowVerdict): DatanodeReport {
     const [capacityBytes, usedBytes, remainingBytes] = [this.capacityBytes, this.usedBytes, this.totalRemainingBytes];
     return {
       datanodeUuid: this.uuid,
@@ -221,6 +223,7 @@ export class DatanodeDescriptor implements PlacementCandidate {
       lastHeartbeatTimeMs: this.lastHeartbeatTimeMs,
       lastBlockReportTimeMs: this.lastBlockReportTimeMs,
       ...(this.failedVolumes.length > 0 && { failedVolumes: this.failedVolumes.map(({ directory, reason }) => ({ directory, reason })) }),
+      ...(slow && { slow }),
     };
   }
 

@@ -14,6 +14,7 @@ import { DatanodeDescriptor, type DatanodeStorage } from './datanode-descriptor.
 import { canonicalAddress, DatanodeRegistry } from './datanode-registry.js';
 import type { EventSink } from './feed.js';
 import { defaultRack, type RackMapping } from './rack-mapping.js';
+import { findSlowNodes } from './slow-nodes.js';
 
 export interface DatanodeManagerOptions {
   store: KeyValueStore;
@@ -162,7 +163,8 @@ export class DatanodeManager {
 
   reports(): DatanodeReport[] {
     const nowMs = this.#clock.monotonicMs();
-    return [...this.#byUuid.values()].sort((a, b) => numberOfName(a) - numberOfName(b)).map((node) => node.report(nowMs));
+    const slow = findSlowNodes(this.#byUuid.values());
+    return [...this.#byUuid.values()].sort((a, b) => numberOfName(a) - numberOfName(b)).map((node) => node.report(nowMs, node.isAlive ? slow.get(node.uuid) : undefined));
   }
 
   /**
@@ -249,6 +251,7 @@ export class DatanodeManager {
     node.transferCount = message.transferCount;
     node.receivedBytesPerSecond = message.receivedBytesPerSecond;
     node.sentBytesPerSecond = message.sentBytesPerSecond;
+    node.peerWaits = message.peerWaits ?? [];
     const failedDirectories = this.#noteFailedVolumes(node, message.failedVolumes);
     const failed = node.updateStorages(message.storages, maxStoragesPerNode);
     const silenceMs = this.#clock.monotonicMs() - node.lastHeartbeatMs;

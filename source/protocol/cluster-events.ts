@@ -12,6 +12,10 @@ const rate = Type.Number({ minimum: 0 });
 export const adminStateSchema = Type.Union([Type.Literal('normal'), Type.Literal('decommissioning'), Type.Literal('decommissioned'), Type.Literal('entering-maintenance'), Type.Literal('in-maintenance')]);
 export type AdminState = Static<typeof adminStateSchema>;
 
+/** A data node that others wait for out of the ordinary: milliseconds a packet, and what is usual. */
+export const slowVerdictSchema = Type.Object({ waitMs: rate, usualMs: rate, reporterCount: byteCountSchema }, strict);
+export type SlowVerdict = Static<typeof slowVerdictSchema>;
+
 /** A data node as the name node sees it now. */
 export const datanodeReportSchema = Type.Object(
   {
@@ -45,6 +49,8 @@ export const datanodeReportSchema = Type.Object(
     lastBlockReportTimeMs: timeSchema,
     /** Storage directories that are out of use, if there are any. */
     failedVolumes: Type.Optional(Type.Array(Type.Object({ directory: Type.String(), reason: Type.String() }, strict))),
+    /** Its disk or its network is much slower than others', as its peers measure it in pipelines; absent if not. */
+    slow: Type.Optional(slowVerdictSchema),
   },
   strict,
 );

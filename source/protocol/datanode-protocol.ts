@@ -61,6 +61,10 @@ export const datanodeCommandSchema = Type.Union([
 ]);
 export type DatanodeCommand = Static<typeof datanodeCommandSchema>;
 
+/** How long a node waited for a peer, beyond what it took itself, in all, for so many packets. */
+export const peerWaitSchema = Type.Object({ datanodeUuid: Type.String({ minLength: 1, maxLength: 64 }), packetCount: byteCountSchema, waitMs: byteCountSchema }, strict);
+export type PeerWait = Static<typeof peerWaitSchema>;
+
 /**
  * What a data node tells the name node, on the same connection as every other call (Hadoop: DatanodeProtocol).
  * The caller's role in the hello must be `datanode`.
@@ -97,6 +101,8 @@ export const datanodeProtocol = {
         sentBytesPerSecond: Type.Number({ minimum: 0 }),
         /** Copies that this node makes by command: how far they are, for the repair bars. */
         replications: Type.Array(Type.Object({ blockId: blockIdSchema, doneBytes: byteCountSchema, totalBytes: byteCountSchema }, strict), { maxItems: 64 }),
+        /** Of the last minutes: how long it waited for others that were the last of a pipeline. */
+        peerWaits: Type.Optional(Type.Array(peerWaitSchema, { maxItems: 64 })),
       },
       strict,
     ),

@@ -206,6 +206,19 @@ test('report names the disks of a node that are out of use, each with its reason
   t.false(stdout.includes('\u001b'));
 });
 
+test('report -slownodes lists the nodes that others wait for, and how long (fault 23)', async (t) => {
+  const slow = withMethod('getHealth', (client) => async () => {
+    const health = await client.getHealth();
+    return { ...health, datanodes: health.datanodes.map((node, index) => (index === 1 ? { ...node, slow: { waitMs: 812.5, usualMs: 2, reporterCount: 2 } } : node)) };
+  });
+  const { stdout } = await bench.run('report -slownodes', { client: slow });
+  t.regex(stdout, /\nSlow datanodes \(1\):\n\nName: /);
+  t.regex(stdout, /^Slow: its peers wait 812\.5 ms for a packet, 2 ms is usual \(told by 2 data nodes\)$/m);
+  const { sink } = await bench.run('report -slownodes', { client: slow, isJson: true });
+  t.like(sink.records.at(-1), { type: 'datanode', name: 'dn2', slow: { waitMs: 812.5 } });
+  t.true((await bench.run('report -slownodes')).stdout.endsWith('\nSlow datanodes (0):\n\n'));
+});
+
 test('fsck tells how many blocks of the tree wait for the name node to copy them', async (t) => {
   await bench.setUp('mkdir /queue');
   await bench.write('/queue/f', 'x'.repeat(100_000));
