@@ -48,6 +48,10 @@ test('a record of a shared file that is torn, twice there, missing, out of order
   throws('garbage', a0, a1, b0, b1, Buffer.from('0123456789abcdefgh'));
   throws('a few bytes of nothing', a0, a1, b0, b1, Buffer.from('xyz'));
   throws('of nobody', a0, a1, b0, b1, recordOf(99, 0));
+  const late = attempt(history, 2, 900, 1001);
+  const [late0, late1] = [recordOf(late.id, 0), recordOf(late.id, 1).subarray(0, 300)];
+  t.notThrows(() => check(history, a0, a1, b0, b1, late0, late1), 'it was acknowledged when the reader had begun');
+  throws('torn, and not at the end', a0, a1, b0, b1, late0.subarray(0, 300), recordOf(late.id, 1));
   const flipped = Buffer.from(a1);
   flipped[300]! ^= 1;
   throws('flipped', a0, flipped, b0, b1);
