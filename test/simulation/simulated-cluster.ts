@@ -351,10 +351,11 @@ export class SimulatedCluster {
 
   /**
    * Whether a data node that the name node knows was there once and will not come back: its machine is gone, or has another identity and
-   * another address. It cannot be told from one that is only away, so it is known until an administrator lets it go.
+   * another address. It cannot be told from one that is only away, so it is known until an administrator lets it go. Nobody can say so
+   * while a machine has not started: it may be this one, under a new address.
    */
   isGoneForGood({ datanodeUuid, address }: { datanodeUuid: string; address: string }): boolean {
-    const isThere = this.dataNodes.some((machine) => machine.address === address || machine.store?.datanodeUuid === datanodeUuid);
+    const isThere = this.dataNodes.some(({ address: place, store }) => place === address || !store || store.datanodeUuid === datanodeUuid);
     return !isThere && this.#registrations.has(`${datanodeUuid} ${address}`);
   }
 
