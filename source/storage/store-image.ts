@@ -108,6 +108,7 @@ export async function* readStoreImage(path: string): AsyncGenerator<Entry[]> {
   }
   const damaged = (what: string) => new StorageDamagedError(`the backup ${path} ${what}; nothing was changed: take another backup`, { path });
   try {
+    if ((await file.stat()).isDirectory()) throw new StorageDamagedError(`${path} is a directory, no backup; nothing was changed: name one of the backups in it`, { path });
     const header = await readExactly(file, headerBytes, 0);
     if (!header || !header.subarray(0, magic.length).equals(magic)) throw damaged('is no backup of a name node');
     const version = header.readUInt32LE(magic.length);

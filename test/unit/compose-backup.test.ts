@@ -84,6 +84,7 @@ test('a running name node, a store that is there and a damaged backup are refuse
   const closed = await files();
   await t.throwsAsync(restore(directory, path), { instanceOf: StorageDamagedError, message: /holds a store already.*--replace/ });
   await t.throwsAsync(restore(directory, join(folder, 'none'), true), { instanceOf: StorageDamagedError, message: /there is no backup/ });
+  await t.throwsAsync(restore(directory, folder, true), { instanceOf: StorageDamagedError, message: /is a directory, no backup; nothing was changed: name one of the backups in it$/ });
   await truncate(path, (await stat(path)).size - 1);
   await t.throwsAsync(restore(directory, path, true), { instanceOf: StorageDamagedError, message: /ends too early/ });
   await writeFile(path, 'hello\n');
