@@ -14,6 +14,9 @@ import type { ReplicaTrimmer } from './replica-trimmer.js';
 export interface BalancerLimits {
   /** Copies that a node sends, and receives, at a time, those of repair counted in: fewer than repair may use. */
   streamsPerNode: number;
+  /** Small ones beyond that, up to so many bytes and so many copies together (Hadoop: dfs.datanode.balance.max.concurrent.moves). */
+  bytesPerNode: number;
+  copiesPerNode: number;
   movesInTotal: number;
   /** From a node, and to a node. */
   bytesPerSecond: number;
@@ -27,6 +30,8 @@ export interface BalancerLimits {
 
 export const defaultBalancerLimits: BalancerLimits = {
   streamsPerNode: 2,
+  bytesPerNode: 64 * 1024 * 1024,
+  copiesPerNode: 100,
   movesInTotal: 1000,
   bytesPerSecond: 100 * 1024 * 1024,
   blocksPerTick: 4096,
@@ -169,19 +174,18 @@ export class Balancer {
   }
 
   #planFrom(source: Load, targets: readonly Load[], mean: number, nowMs: number): boolean {
-    const { streamsPerNode, movesInTotal, blocksPerTick } = this.#limits;
+    const { movesInTotal, blocksPerTick } = this.#limits;
     const { node } = source;
     const cursor = this.#cursor(node);
-    const isFree = (one: DatanodeDescriptor, running: { count: number }) => running.count < streamsPerNode && this.#ledger.mayMove(one, nowMs);
     let hasMoved = false;
     for (let left = blocksPerTick; left > 0 && fraction(source) > mean; left--) {
-      if (this.#planner.moveCount >= movesInTotal || !isFree(node, node.outgoing)) return true;
-      const free = targets.filter((target) => fraction(target) < mean && isFree(target.node, target.node.incoming));
+      if (this.#planner.moveCount >= movesInTotal || !this.#hasRoom(node.outgoing, 0) || !this.#ledger.mayMove(node, nowMs)) return true;
+      const free = targets.filter((target) => fraction(target) < mean && this.#hasRoom(target.node.incoming, 0) && this.#ledger.mayMove(target.node, nowMs));
       if (free.length === 0) return hasMoved || targets.some((target) => fraction(target) < mean);
       const entry = this.#next(node, cursor);
       if (entry === undefined) return hasMoved;
       const target = this.#targetOf(entry, source, free);
-      if (!target || !this.#planner.move(entry, node, target.node, streamsPerNode, nowMs)) continue;
+      if (!target || !this.#planner.move(entry, node, target.node, nowMs)) continue;
       const lengthBytes = this.#redundancy.map.lengthBytes(entry);
       source.usedBytes -= lengthBytes;
       target.usedBytes += lengthBytes;
@@ -193,6 +197,11 @@ export class Balancer {
     return hasMoved;
   }
 
+  #hasRoom(running: { count: number; bytes: number }, lengthBytes: number): boolean {
+    const { streamsPerNode, copiesPerNode, bytesPerNode } = this.#limits;
+    return running.count < streamsPerNode || (running.count < copiesPerNode && running.bytes + lengthBytes <= bytesPerNode);
+  }
+
   /** Where a block of the source may go; undefined if nowhere, or if it is not to be touched now. */
   #targetOf(entry: number, source: Load, targets: readonly Load[]): Load | undefined {
     const { map, datanodes } = this.#redundancy;
@@ -201,7 +210,7 @@ export class Balancer {
     const counts = this.#redundancy.count(entry);
     if (index < 0 || !isSolid(map.replica(entry, index), source.node) || counts.solid !== map.replication(entry) || counts.good !== counts.solid) return undefined;
     const lengthBytes = map.lengthBytes(entry);
-    if (lengthBytes === 0) return undefined;
+    if (lengthBytes === 0 || !this.#hasRoom(source.node.outgoing, lengthBytes)) return undefined;
     const holders: DatanodeDescriptor[] = [];
     for (let i = 0; i < map.replicaCount(entry); i++) holders.push(datanodes.byNumber(replicaNode(map.replica(entry, i))));
     const others = holders.filter((holder) => holder !== source.node && holder.isInService);
@@ -209,6 +218,7 @@ export class Balancer {
     return targets.find(
       ({ node, usedBytes, capacityBytes }) =>
         !holders.includes(node) &&
+        this.#hasRoom(node.incoming, lengthBytes) &&
         node.remainingBytes >= lengthBytes &&
         (source.usedBytes - lengthBytes) / source.capacityBytes >= (usedBytes + lengthBytes) / capacityBytes &&
         countRacks([...others, node]) >= rackCount,

@@ -12,6 +12,13 @@ export interface Arrival {
   goneMs: number | undefined;
 }
 
+interface Unheard {
+  receivedBytes: number;
+  sentBytes: number;
+}
+
+const nothing: Readonly<Unheard> = { receivedBytes: 0, sentBytes: 0 };
+
 interface Allowance {
   bytes: number;
   atMs: number;
@@ -25,6 +32,8 @@ interface Allowance {
 export class MoveLedger {
   readonly #limits: { bytesPerSecond: number; settleMs: number };
   #arrivals: Arrival[] = [];
+  /** Their sums, as of the last tick and of what came since. */
+  readonly #unheard = new Map<DatanodeDescriptor, Unheard>();
   readonly #allowances = new Map<DatanodeDescriptor, Allowance>();
 
   constructor(limits: { bytesPerSecond: number; settleMs: number }) {
@@ -46,16 +55,13 @@ export class MoveLedger {
   }
 
   noteArrival(move: Pick<Arrival, 'blockId' | 'source' | 'target' | 'lengthBytes'>, nowMs: number): void {
-    this.#arrivals.push({ ...move, arrivedMs: nowMs, goneMs: undefined, untilMs: nowMs + this.#limits.settleMs });
+    const arrival = { ...move, arrivedMs: nowMs, goneMs: undefined, untilMs: nowMs + this.#limits.settleMs };
+    this.#arrivals.push(arrival);
+    this.#count(arrival);
   }
 
-  unheard(node: DatanodeDescriptor): { receivedBytes: number; sentBytes: number } {
-    const bytes = { receivedBytes: 0, sentBytes: 0 };
-    for (const arrival of this.#arrivals) {
-      if (arrival.source === node && !isGoneHeard(arrival)) bytes.sentBytes += arrival.lengthBytes;
-      if (arrival.target === node && !isArrivalHeard(arrival)) bytes.receivedBytes += arrival.lengthBytes;
-    }
-    return bytes;
+  unheard(node: DatanodeDescriptor): Readonly<Unheard> {
+    return this.#unheard.get(node) ?? nothing;
   }
 
   /** Forgets what both nodes have told since, and what one never will. `isAtSource`: it has not confirmed the deletion. */
@@ -63,11 +69,25 @@ export class MoveLedger {
     if (this.#arrivals.length === 0) return;
     for (const arrival of this.#arrivals) if (arrival.goneMs === undefined && !isAtSource(arrival)) arrival.goneMs = nowMs;
     this.#arrivals = this.#arrivals.filter((arrival) => arrival.untilMs > nowMs && !(isArrivalHeard(arrival) && isGoneHeard(arrival)));
+    this.#unheard.clear();
+    for (const arrival of this.#arrivals) this.#count(arrival);
   }
 
   clear(): void {
     this.#arrivals = [];
+    this.#unheard.clear();
     this.#allowances.clear();
+  }
+
+  #count(arrival: Arrival): void {
+    if (!isGoneHeard(arrival)) this.#unheardOf(arrival.source).sentBytes += arrival.lengthBytes;
+    if (!isArrivalHeard(arrival)) this.#unheardOf(arrival.target).receivedBytes += arrival.lengthBytes;
+  }
+
+  #unheardOf(node: DatanodeDescriptor): Unheard {
+    let bytes = this.#unheard.get(node);
+    if (!bytes) this.#unheard.set(node, (bytes = { receivedBytes: 0, sentBytes: 0 }));
+    return bytes;
   }
 
   #allowance(node: DatanodeDescriptor, nowMs: number): Allowance {

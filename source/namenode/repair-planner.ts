@@ -156,14 +156,13 @@ export class RepairPlanner {
   }
 
   /**
-   * Orders a copy of a block that has enough of them, for the balancer: false if it cannot be now. Repair comes first: a node gets no more
-   * than `streams` copies in all by this.
+   * Orders a copy of a block that has enough of them, for the balancer, which keeps to limits of its own: false if it cannot be now.
    */
-  move(entry: number, source: DatanodeDescriptor, target: DatanodeDescriptor, streams: number, nowMs: number): boolean {
+  move(entry: number, source: DatanodeDescriptor, target: DatanodeDescriptor, nowMs: number): boolean {
     const { map } = this.#redundancy;
     const block = map.block(entry);
     if (this.#pending.has(block.blockId) || this.#pending.size >= this.#limits.copiesInTotal) return false;
-    if (source.outgoing.count >= streams || target.incoming.count >= streams || !target.canReceive(block)) return false;
+    if (!target.canReceive(block)) return false;
     this.#start(block, source, target, true, nowMs);
     return true;
   }

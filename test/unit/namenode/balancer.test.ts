@@ -82,6 +82,24 @@ test('what a move changes is not counted twice: a threshold below what is moved 
   t.true(balancer.status().movedBlocks <= 95, `${balancer.status().movedBlocks}: 90 are needed`);
 });
 
+test('small blocks are moved many at a time, not two by two: what keeps a node busy until its next heartbeat', async (t) => {
+  const cluster = await BlockCluster.started(0, { balancerLimits: { bytesPerSecond: 1024 ** 4 } });
+  // Small disks that have room for a whole block all the same.
+  for (let i = 0; i < 3; i++) await cluster.addNode({ capacityBytes: 10 * mebibyte, otherUsedBytes: -200 * mebibyte });
+  await cluster.run(1000);
+  const blocks = Array.from({ length: 500 }, () => cluster.write({ lengthBytes: 10_000 }));
+  for (let i = 0; i < 2; i++) await cluster.addNode({ capacityBytes: 10 * mebibyte });
+  await cluster.run(2000);
+  const { balancer } = cluster.services;
+  balancer.start(2);
+  await cluster.runUntil(() => !balancer.status().isRunning, 30_000);
+  t.like(balancer.status(), { outcome: 'balanced' });
+  t.true(balancer.status().movedBlocks >= 400 && balancer.status().movedBlocks <= 700, `${balancer.status().movedBlocks}`);
+  await cluster.run(5000);
+  for (const block of blocks) t.is(cluster.holders(block).length, 3);
+  t.deepEqual(cluster.deletionsOfLastCopies, []);
+});
+
 test('it keeps to its bandwidth, at each node', async (t) => {
   const { cluster } = await lopsided(1, { balancerLimits: { bytesPerSecond: 5 * mebibyte } });
   const { balancer } = cluster.services;
