@@ -122,7 +122,7 @@ class LineSink implements TextSink {
     this.#drawnMs = nowMs;
     this.flush();
     const line = progressLine(progress, nowMs);
-    const columns = this.#stderr.columns ?? 80;
+    const columns = this.#stderr.columns || 80;
     this.#stderr.write(`\r\u001b[K${[...line].slice(0, columns - 1).join('')}`);
     this.#isLineDrawn = true;
   }

@@ -85,6 +85,13 @@ test('on a terminal one line is redrawn, at most ten times a second, no wider th
   t.is(stdout.text, 'a line\n');
 });
 
+test('a terminal that does not say how wide it is counts as one of 80 columns', (t) => {
+  const stderr = new Stream(true);
+  stderr.columns = 0;
+  createTextSink({ stdout: new Stream(), stderr, clock: new ManualClock() }).progress('1', { ...progress(0), operation: 'decommission', source: 'dn2', target: '', steps: { done: 3, total: 74, unit: 'blocks' } });
+  t.is(stderr.text, '\r\u001b[Kdecommission dn2  4%  3 / 74 blocks');
+});
+
 test('a tree is told with its files, and what ended with a line of its own gets no second one', (t) => {
   const stderr = new Stream();
   const sink = createTextSink({ stdout: new Stream(), stderr, isProgressWanted: true, clock: new ManualClock() });
