@@ -1,7 +1,8 @@
 import type { Random } from '../../source/base/random.js';
 import type { DfsClient, FileWriter } from '../../source/client/client-api.js';
-import { DfsError, FileNotFoundError } from '../../source/protocol/errors.js';
+import { DfsError, FileAlreadyExistsError, FileNotFoundError } from '../../source/protocol/errors.js';
 import type { FileStatus } from '../../source/protocol/file-status.js';
+import { watchRead } from './calm-reads.js';
 import { ClientDiedError, withClient } from './with-client.js';
 import { contentOf } from './content.js';
 import { checkDurable, checkSynced } from './durability-check.js';
@@ -70,6 +71,8 @@ export class Actor {
   trouble = '';
   readonly #stage: Stage;
   readonly #random: Random;
+  /** For what only strict users do. */
+  readonly #strictRandom: Random;
   readonly #machine: ClientMachine;
   #fileNumber = 0;
 
@@ -79,6 +82,7 @@ export class Actor {
     this.#stage = stage;
     this.#machine = machine;
     this.#random = stage.cluster.simulator.fork();
+    this.#strictRandom = stage.cluster.simulator.forkApart(200 + index);
   }
 
   /** Works until the stage is over. */
@@ -264,13 +268,14 @@ export class Actor {
     const replication = random.next() < 0.7 ? config.replication : 1 + random.integer(Math.min(3, config.dataNodeCount));
     const file: ModelFile = { segments: extended([], version, lengthBytes), replication };
     const isTemporary = path !== finalPath;
+    const overwrite = this.#mayReplace(path);
     return this.#writeWith({
       what: `write ${finalPath} version ${version} ${lengthBytes} bytes`,
       path,
       finalPath,
       oldSegments: undefined,
       file,
-      open: (client) => client.openWriter(path, { overwrite: true, replication, temporary: isTemporary, ...(random.next() < 0.5 && { lengthHintBytes: lengthBytes }) }),
+      open: (client) => client.openWriter(path, { overwrite, replication, temporary: isTemporary, ...(random.next() < 0.5 && { lengthHintBytes: lengthBytes }) }),
     });
   }
 
@@ -301,7 +306,7 @@ export class Actor {
     const progress: Progress = { isOpen: false, syncedBytes: 0, flushedBytes: 0, memoryLosses: cluster.memoryLosses };
     this.#begin(what);
     try {
-      const status = await this.#with((client) => this.#writeBytes(client, { open, path, progress, segments: file.segments, oldBytes, renameTo: path === finalPath ? undefined : finalPath }));
+      const status = await this.#with((client) => this.#writeBytes(client, { open, path, progress, segments: file.segments, oldBytes, renameTo: path === finalPath ? undefined : { path: finalPath, overwrite: this.#mayReplace(finalPath) } }));
       if (!status) throw new ClientDiedError('given up');
       this.#become(after);
       stats.count(`acknowledged ${what.split(' ')[0]}s`);
@@ -314,6 +319,7 @@ export class Actor {
       if (error instanceof Violation) throw error;
       if (!(error instanceof ClientDiedError)) this.#requireWorldly(error);
       stats.count('writes that failed');
+      if (!progress.isOpen && error instanceof FileAlreadyExistsError) throw new Violation(`"${what}" was refused: ${error.message}; there is none, and nobody else makes any`);
       // What a refusal to open left is what was there.
       if (!progress.isOpen && error instanceof DfsError && refusals.has(error.name) && !this.#mayComeAgain()) return;
       // What only memories have is promised as long as none of them is lost, until somebody has closed the file.
@@ -327,7 +333,7 @@ export class Actor {
   }
 
   /** The bytes, in pieces, with a flush here and there; undefined if it was given up on purpose. */
-  async #writeBytes(client: DfsClient, write: { open: (client: DfsClient) => Promise<FileWriter>; path: string; progress: Progress; segments: readonly Segment[]; oldBytes: number; renameTo: string | undefined }): Promise<FileStatus | undefined> {
+  async #writeBytes(client: DfsClient, write: { open: (client: DfsClient) => Promise<FileWriter>; path: string; progress: Progress; segments: readonly Segment[]; oldBytes: number; renameTo: { path: string; overwrite: boolean } | undefined }): Promise<FileStatus | undefined> {
     const { open, path, progress, segments, oldBytes, renameTo } = write;
     const random = this.#random;
     const { stats } = this.#stage;
@@ -352,17 +358,42 @@ export class Actor {
           progress.flushedBytes = at;
           stats.count('flushes');
         }
+        if (draw < 0.15 && this.#isStrict(0.5)) await this.#readFlushed(client, path, { segments, lengthBytes: at });
       }
       if (random.next() < 0.03) {
         await writer.abort();
         return undefined;
       }
-      const { status } = await writer.close(renameTo === undefined ? {} : { renameTo: { path: renameTo, overwrite: true } });
+      const { status } = await writer.close(renameTo === undefined ? {} : { renameTo });
       return status;
     } catch (error) {
       await writer.abort();
       throw error;
     }
+  }
+
+  /** What is flushed is what readers see: all of it, and nothing else. */
+  async #readFlushed(client: DfsClient, path: string, flushed: { segments: readonly Segment[]; lengthBytes: number }): Promise<void> {
+    const { stats } = this.#stage;
+    try {
+      const { bytes } = await readFile(client, path);
+      if (bytes.length < flushed.lengthBytes) throw new Violation(`${path}: ${flushed.lengthBytes} bytes are flushed, a reader sees ${bytes.length}`);
+      if (!isContent(flushed.segments, 0, bytes)) throw new Violation(`${path}: a reader sees other bytes than were flushed`);
+      stats.count('reads of what was flushed');
+    } catch (error) {
+      this.#requireWorldly(error);
+      // Of a lease that was taken from its writer nobody knows who closed the file, or deleted it.
+      stats.count('reads that failed');
+    }
+  }
+
+  #isStrict(share: number): boolean {
+    return this.#stage.cluster.config.isStrict && this.#strictRandom.next() < share;
+  }
+
+  /** Where there is no file, one may say so. */
+  #mayReplace(path: string): boolean {
+    return this.tree.has(path) || !this.#isStrict(0.5);
   }
 
   // What nobody knows
@@ -463,6 +494,7 @@ export class Actor {
     const lengthBytes = lengthOf(file.segments);
     this.doing = `read ${path}, since ${(cluster.simulator.nowMs / 1000).toFixed(3)} s`;
     const startBytes = lengthBytes > 100 && this.#random.next() < 0.3 ? this.#random.integer(lengthBytes) : 0;
+    const wasUnhindered = watchRead(cluster, this.#machine, path);
     const range = startBytes > 0 ? { startBytes, lengthBytes: 1 + this.#random.integer(lengthBytes - startBytes) } : undefined;
     try {
       const read = await this.#with((client) => readFile(client, path, range));
@@ -475,6 +507,7 @@ export class Actor {
       if (read.lengthBytes !== lengthBytes) throw new Violation(`${path}: has ${read.lengthBytes} bytes, ${lengthBytes} were acknowledged last`);
       if (!isContent(file.segments, startBytes, read.bytes)) throw new Violation(`${path}: other bytes than those that were acknowledged last, between ${startBytes} and ${startBytes + read.bytes.length}`);
       stats.count('reads of the last version');
+      if (wasUnhindered()) stats.count('reads that nothing hindered');
     } catch (error) {
       if (error instanceof Violation) throw error;
       if (error instanceof ClientDiedError) return;
@@ -482,6 +515,7 @@ export class Actor {
       const isKnown = wasQuiet && isQuiet();
       if (error instanceof FileNotFoundError && isKnown) throw new Violation(`${path}: acknowledged, and not there: ${error.message}`);
       if (isKnown && !(error instanceof DfsError && readFailures.has(error.name))) throw new Violation(`${path}: ${String(error)}`);
+      if (isKnown && wasUnhindered()) throw new Violation(`${path} could not be read, and the client, the name node and a good replica of each block had been well for long: ${String(error)}`);
       stats.count('reads that failed');
     }
   }

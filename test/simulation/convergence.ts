@@ -3,6 +3,7 @@ import { parseReplicaFileName } from '../../source/storage/volume-layout.js';
 import { allInodes, allLeases } from '../../source/namenode/keys.js';
 import { blocksIn, durableReplicas, type StoredBlock } from './replica-files.js';
 import type { SimulatedCluster } from './simulated-cluster.js';
+import { Violation } from './simulator.js';
 
 /**
  * What still keeps the cluster from being as it should when nothing fails any more: every block with all its copies, durable and good, and
@@ -35,6 +36,20 @@ export function unconverged(cluster: SimulatedCluster): string[] {
   }
   wrong.push(...strayFiles(cluster, blocks));
   return wrong;
+}
+
+/** Every good replica of a block has the same bytes: what one reader sees is what all see. Answers how many blocks were compared. */
+export function checkReplicasAgree(cluster: SimulatedCluster): number {
+  let count = 0;
+  for (const block of blocksIn(cluster.nameNode.view())) {
+    const [first, ...others] = durableReplicas(cluster, block);
+    for (const { machine, disk, data } of others) {
+      if (disk.disk.durableBytes(data)!.equals(first!.disk.disk.durableBytes(first!.data)!)) continue;
+      throw new Violation(`blk_${block.blockId}_${block.generationStamp}: ${machine.name} and ${first!.machine.name} have other bytes, each with checksums that fit`);
+    }
+    if (others.length > 0) count++;
+  }
+  return count;
 }
 
 function healthProblems(health: ClusterHealth, cluster: SimulatedCluster): string[] {

@@ -119,7 +119,9 @@ export class FaultInjector {
         if (!victim.process?.isAlive) return;
         this.#count(kind);
         simulator.note('pause', victim.name);
-        return victim.process.stopFor(this.#duration());
+        const durationMs = this.#duration();
+        cluster.troubles.note(victim.host, durationMs);
+        return victim.process.stopFor(durationMs);
       }
       case 'clock-jump': {
         const victim = this.#pick(cluster.machines());
@@ -146,18 +148,19 @@ export class FaultInjector {
       case 'slow-disk':
         this.#count(kind);
         disk.slowness = 10 ** (1 + this.#random.next() * 2);
-        return this.#last(() => void (disk.slowness = 1), this.#duration());
+        return this.#last(() => void (disk.slowness = 1), this.#duration(), machine);
       case 'disk-hang':
         this.#count(kind);
-        return void (disk.hangsUntilMs = simulator.nowMs + this.#duration());
+        disk.hangsUntilMs = simulator.nowMs + this.#duration();
+        return cluster.troubles.note(machine.host, disk.hangsUntilMs - simulator.nowMs);
       case 'full-disk':
         this.#count(kind);
         disk.isFull = true;
-        return this.#last(() => void (disk.isFull = false), this.#duration());
+        return this.#last(() => void (disk.isFull = false), this.#duration(), machine);
       case 'read-only-disk':
         this.#count(kind);
         disk.writeFailure = this.#random.next() < 0.5 ? 'EROFS' : 'EIO';
-        return this.#last(() => void (disk.writeFailure = undefined), this.#duration());
+        return this.#last(() => void (disk.writeFailure = undefined), this.#duration(), machine);
       case 'disk-errors':
         disk.failures[this.#pick(['read', 'write', 'dataSync', 'rename', 'open'] as const)] += 1 + this.#random.integer(2);
         return;
@@ -182,11 +185,11 @@ export class FaultInjector {
       case 'slow-commit':
         this.#count(kind);
         nameNode.commitMs = 100 + this.#random.next() * 1000;
-        return this.#last(() => void (nameNode.commitMs = 0.8), this.#duration() / 3);
+        return this.#last(() => void (nameNode.commitMs = 0.8), this.#duration() / 3, nameNode);
       case 'full-store':
         this.#count(kind);
         nameNode.isFull = true;
-        return this.#last(() => void (nameNode.isFull = false), this.#duration());
+        return this.#last(() => void (nameNode.isFull = false), this.#duration(), nameNode);
       case 'failed-commit':
         nameNode.failsNextCommit = true;
         return;
@@ -203,6 +206,7 @@ export class FaultInjector {
     this.#count('damaged-record');
     simulator.note('damage', JSON.stringify(key));
     store.damage(key);
+    this.#cluster.troubles.note(nameNode.host);
     nameNode.isDamaged = true;
     const lastEditId = () => nameNode.view().readCounters().lastEditId;
     let readOnlySince: number | undefined;
@@ -334,10 +338,14 @@ export class FaultInjector {
     }
   }
 
-  /** Mended after a while, or when all faults end. */
-  #last(mend: () => void, durationMs: number): void {
+  /** Mended after a while, or when all faults end. `machine`: the one that is not well meanwhile. */
+  #last(mend: () => void, durationMs: number, machine?: Machine): void {
+    const { troubles } = this.#cluster;
+    if (machine) troubles.begin(machine.host);
     const once = () => {
-      if (this.#mending.delete(once)) mend();
+      if (!this.#mending.delete(once)) return;
+      if (machine) troubles.end(machine.host);
+      mend();
     };
     this.#mending.add(once);
     this.#cluster.simulator.schedule(durationMs, once);

@@ -1,13 +1,13 @@
 import { seededRandom } from '../../source/base/random.js';
 import { Actor, type Stage } from './actor.js';
-import { unconverged } from './convergence.js';
+import { checkReplicasAgree, unconverged } from './convergence.js';
 import { Histories } from './file-model.js';
 import { FaultInjector } from './fault-injector.js';
 import { Contention } from './contention.js';
 import { sharedFiles } from './contender.js';
 import { Operator } from './operator.js';
 import { SimulatedCluster } from './simulated-cluster.js';
-import { drawConfig, type SimulationConfig, withExtras } from './simulation-config.js';
+import { drawConfig, type SimulationConfig, withExtras, withLaterExtras } from './simulation-config.js';
 import { SimulationStats } from './simulation-stats.js';
 import { Simulator, Violation } from './simulator.js';
 
@@ -31,12 +31,12 @@ const convergenceLimitMs = 900_000;
 /** What any operation may take when nothing fails any more. */
 const operationLimitMs = 300_000;
 
-/** One seed: `minutes` of work and faults in simulated time, then peace until all is well again. Never rejects. `isPlain`: without what `withExtras` adds. */
+/** One seed: `minutes` of work and faults in simulated time, then peace until all is well again. Never rejects. `isPlain`: without what came later. */
 export async function runSimulation(options: { seed: number; minutes: number; isPlain?: boolean; config?: Partial<SimulationConfig>; log?: (line: string) => void }): Promise<SimulationRun> {
   const { seed, minutes } = options;
   const simulator = new Simulator(seed);
   const drawn = drawConfig(seededRandom(simulator.random.integer(2 ** 32)));
-  const config: SimulationConfig = { ...(options.isPlain ? drawn : withExtras(drawn, simulator.forkApart(1))), ...options.config };
+  const config: SimulationConfig = { ...(options.isPlain ? drawn : withLaterExtras(withExtras(drawn, simulator.forkApart(1)), simulator.forkApart(3))), ...options.config };
   const stats = new SimulationStats();
   const cluster = new SimulatedCluster(simulator, config);
   const { log } = options;
@@ -117,6 +117,7 @@ async function play(cluster: SimulatedCluster, stats: SimulationStats, durationM
   await until(cluster, convergenceLimitMs, () => unconverged(cluster));
   isOver = true;
   run.convergenceMs = simulator.nowMs - peaceMs;
+  stats.count('blocks whose replicas agree', checkReplicasAgree(cluster));
   await contention.check();
   for (const [index, actor] of stage.actors.entries()) {
     const client = cluster.startClient(cluster.clients[index % cluster.clients.length]!);

@@ -20,6 +20,7 @@ import { never, SimulatedProcess } from './simulated-process.js';
 import { SharedRpcServer, SimulatedRpcCaller } from './simulated-rpc.js';
 import type { SimulationConfig } from './simulation-config.js';
 import { type Simulator, Violation } from './simulator.js';
+import type { Troubles } from './troubles.js';
 
 export const superuser = 'tester';
 export const nameNodePort = 9870;
@@ -139,6 +140,10 @@ export class SimulatedCluster {
     return `${nameNodeHost}:${nameNodePort}`;
   }
 
+  get troubles(): Troubles {
+    return this.network.troubles;
+  }
+
   machines(): Machine[] {
     return [this.nameNode, ...this.dataNodes, ...this.clients];
   }
@@ -215,6 +220,7 @@ export class SimulatedCluster {
     await new Promise<void>((resolve) => process.after(machine.commitMs * (0.3 + process.random.next()), resolve));
     if (!isFailing) return;
     this.onFault('failed-commit');
+    this.troubles.note(machine.host);
     throw Object.assign(new Error('EIO: the commit failed'), { code: 'EIO' });
   }
 
@@ -223,6 +229,7 @@ export class SimulatedCluster {
     const machine = this.nameNode;
     if (!machine.process?.isAlive) return;
     this.simulator.note('kill', machine.name);
+    this.troubles.note(machine.host);
     machine.image = machine.store!.crashImage(this.random.next() < 0.5 ? 'durable' : 'inFlight');
     machine.process.kill();
     machine.isDamaged = false;
@@ -252,7 +259,7 @@ export class SimulatedCluster {
     const { clock, random } = process;
     const logger = this.logger(process);
     const store = await LocalBlockStore.open({
-      disk: new ProcessDisk(process, machine.disks, (kind) => this.onFault(kind), (kind, path) => this.onDiskCall?.(machine, kind, path)),
+      disk: new ProcessDisk(process, machine.disks, (kind) => this.#diskFailed(machine, kind), (kind, path) => this.onDiskCall?.(machine, kind, path)),
       directories: machine.disks.map((_, index) => `/${index}/data`),
       clock,
       random,
@@ -289,11 +296,17 @@ export class SimulatedCluster {
     node.start();
   }
 
+  #diskFailed(machine: DataNodeMachine, kind: string): void {
+    this.troubles.note(machine.host);
+    this.onFault(kind);
+  }
+
   killDataNode(machine: DataNodeMachine, options: { restartAfterMs?: number; isPowerCut?: boolean } = {}): void {
     if (!machine.process?.isAlive) return;
     const { isPowerCut = false, restartAfterMs } = options;
     this.simulator.note(isPowerCut ? 'power-cut' : 'kill', machine.name);
     this.memoryLosses++;
+    this.troubles.note(machine.host);
     if (isPowerCut) {
       machine.isPowerCut = true;
       this.network.host(machine.host).isUp = false;
@@ -422,6 +435,7 @@ export class SimulatedCluster {
 
   #newProcess(machine: Machine): SimulatedProcess {
     this.simulator.note('start', machine.name);
+    this.troubles.note(machine.host);
     return new SimulatedProcess(this.simulator, { name: `${machine.name}#${++this.#lives}`, host: machine.host, wallOffsetMs: () => machine.wallOffsetMs });
   }
 

@@ -2,6 +2,7 @@ import type { Random } from '../../source/base/random.js';
 import { UnavailableError } from '../../source/protocol/errors.js';
 import { never, type SimulatedProcess } from './simulated-process.js';
 import type { Simulator } from './simulator.js';
+import { Troubles } from './troubles.js';
 
 /** What a program does with the connections to its port. */
 export type Accept = (pipe: PipeEnd, kind: PipeKind) => void;
@@ -50,6 +51,7 @@ export class SimulatedNetwork {
   readonly simulator: Simulator;
   readonly random: Random;
   faults: MessageFaults = { ...noMessageFaults };
+  readonly troubles: Troubles;
   /** Told of each fault of a message. */
   onFault: (kind: string) => void = () => {};
   /** Decides the fate of each call; undefined: as the others. */
@@ -63,6 +65,7 @@ export class SimulatedNetwork {
   constructor(simulator: Simulator) {
     this.simulator = simulator;
     this.random = simulator.fork();
+    this.troubles = new Troubles(() => simulator.nowMs);
   }
 
   host(name: string): Host {
@@ -84,10 +87,12 @@ export class SimulatedNetwork {
   cut(from: string, to: string): () => void {
     const link = this.#link(from, to);
     link.cuts++;
+    for (const host of [from, to]) this.troubles.begin(host);
     let isOver = false;
     return () => {
       if (isOver) return;
       isOver = true;
+      for (const host of [from, to]) this.troubles.end(host);
       if (--link.cuts > 0) return;
       for (const deliver of link.held.splice(0)) this.simulator.schedule(0, deliver);
     };
@@ -100,7 +105,11 @@ export class SimulatedNetwork {
   slowDown(from: string, to: string, factor: number): () => void {
     const link = this.#link(from, to);
     link.slowness.push(factor);
-    return () => void link.slowness.splice(link.slowness.indexOf(factor), 1);
+    for (const host of [from, to]) this.troubles.begin(host);
+    return () => {
+      link.slowness.splice(link.slowness.indexOf(factor), 1);
+      for (const host of [from, to]) this.troubles.end(host);
+    };
   }
 
   /** How long something of `bytes` takes. */

@@ -48,6 +48,7 @@ const config: SimulationConfig = {
   faultIntervalMs: 1000,
   contenderCount: 0,
   operationKinds: new Set(),
+  isStrict: false,
 };
 const convergenceLimitMs = 900_000;
 
