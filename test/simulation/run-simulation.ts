@@ -36,7 +36,7 @@ export async function runSimulation(options: { seed: number; minutes: number; is
   const { seed, minutes } = options;
   const simulator = new Simulator(seed);
   const drawn = drawConfig(seededRandom(simulator.random.integer(2 ** 32)));
-  const config: SimulationConfig = { ...(options.isPlain ? drawn : withLaterExtras(withExtras(drawn, simulator.forkApart(1)), simulator.forkApart(3))), ...options.config };
+  const config: SimulationConfig = { ...(options.isPlain ? drawn : withLaterExtras(withExtras(drawn, simulator.forkApart(1)), simulator.forkApart(5))), ...options.config };
   const stats = new SimulationStats();
   const cluster = new SimulatedCluster(simulator, config);
   const { log } = options;
