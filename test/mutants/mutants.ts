@@ -223,6 +223,20 @@ export const mutants: readonly Mutant[] = [
     caughtBy: ['unit/compose-backup.test.js', 'unit/namenode/restoration.test.js'],
   },
   {
+    name: 'a sync of a writer syncs nothing',
+    of: 'P1: close and sync make bytes durable',
+    file: 'source/datanode/block-receiver.ts',
+    changes: [{ from: '} else if (isSync || (isLast && this.#request.isDurable)) {', to: '} else if (isLast && this.#request.isDurable) {' }],
+    caughtBy: ['simulation/simulation.test.js'],
+  },
+  {
+    name: 'a rotten replica ends its reader',
+    of: 'P6: else another replica',
+    file: 'source/client/block-reader.ts',
+    changes: [{ from: '    this.#noteFailure(asked.replica, error);\n', to: '    this.#noteFailure(asked.replica, error);\n    if (error instanceof ChecksumError) throw error;\n' }],
+    caughtBy: ['simulation/simulation.test.js'],
+  },
+  {
     name: 'a durability test that checks nothing',
     of: 'a test that counted successes and never looked whether anything was synced',
     file: 'test/simulation/durability-check.ts',

@@ -3,11 +3,12 @@ import { systemRandom } from '../../source/base/random.js';
 import { recordedSeeds } from './recorded-seeds.js';
 import { runSimulation, type SimulationRun } from './run-simulation.js';
 
-/** Each with what happens in it besides: copied data nodes; damaged records and syncs that lie; users of the same files, and administrators. */
+/** Each with what happens in it besides: copied data nodes; damaged records and syncs that lie; users of the same files, and administrators; rot, of which nobody may notice. */
 const fixedSeeds: { seed: number; faults: string[]; counters: string[]; proves: string }[] = [
   { seed: 16, faults: ['cloned-node', 'copy-becomes-node'], counters: [], proves: '(faults 39, 40)' },
   { seed: 17, faults: ['damaged-record', 'disk-dataSync-lie'], counters: [], proves: '(faults 14, 21)' },
-  { seed: 32, faults: ['damaged-record', 'disk-dataSync-lie'], counters: ['acknowledged contended writes', 'contended reads', 'contended records checked at the end'], proves: '(faults 14, 21)' },
+  { seed: 136, faults: ['damaged-record', 'disk-dataSync-lie'], counters: ['reads of what was flushed', 'acknowledged contended writes', 'contended reads', 'contended records checked at the end'], proves: '(faults 14, 21)' },
+  { seed: 6004, faults: ['bit-rot', 'cut-file'], counters: ['reads that nothing hindered', 'blocks checked for syncs'], proves: '(faults 11, 12, 13)' },
 ];
 const minutes = 1;
 
