@@ -206,7 +206,7 @@ test('report names the disks of a node that are out of use, each with its reason
   t.false(stdout.includes('\u001b'));
 });
 
-test('report -slownodes lists the nodes that others wait for, and how long (fault 23)', async (t) => {
+test('report -slownodes lists the nodes that others wait for, and how long', async (t) => {
   const slow = withMethod('getHealth', (client) => async () => {
     const health = await client.getHealth();
     return { ...health, datanodes: health.datanodes.map((node, index) => (index === 1 ? { ...node, slow: { waitMs: 812.5, usualMs: 2, reporterCount: 2 } } : node)) };

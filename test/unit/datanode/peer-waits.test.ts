@@ -53,7 +53,7 @@ async function waitWithSlowDisk(slowIndex: number): Promise<number> {
   }
 }
 
-test('a slow disk at the end of a pipeline is waited for by the node before it; one in front of it blames nobody (fault 23)', async (t) => {
+test('a slow disk at the end of a pipeline is waited for by the node before it; one in front of it blames nobody', async (t) => {
   const last = await waitWithSlowDisk(2);
   t.true(last >= delayMs / 4, `${last} ms`);
   const own = await waitWithSlowDisk(1);

@@ -13,7 +13,7 @@ function reporters(table: Record<string, Record<string, number>>, options: { pac
 const names = (found: ReadonlyMap<string, unknown>) => [...found.keys()];
 const slowDn3 = { dn1: { dn2: 1, dn3: 90 }, dn2: { dn1: 2, dn3: 70 }, dn3: { dn1: 1, dn2: 3 } };
 
-test('a node that its peers wait for is found slow, with how long and what is usual (fault 23)', (t) => {
+test('a node that its peers wait for is found slow, with how long and what is usual', (t) => {
   t.deepEqual([...findSlowNodes(reporters(slowDn3))], [['dn3', { waitMs: 70, usualMs: 1, reporterCount: 2 }]]);
 });
 
