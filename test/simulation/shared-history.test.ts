@@ -76,3 +76,14 @@ test('two writers of one file at once, both acknowledged, are noticed, and what 
   cut.endedMs = 7;
   t.notThrows(() => check(other, recordOf(synced.id, 0)));
 });
+
+test('a cut explains torn records of before it, and none of behind it', (t) => {
+  const history = new SharedHistory();
+  const before = attempt(history, 1, 0, 10);
+  const cut = history.beginCut(20);
+  cut.endedMs = 30;
+  const behind = attempt(history, 2, 40, 50);
+  const records = [recordOf(behind.id, 0), recordOf(behind.id, 1)];
+  t.notThrows(() => check(history, recordOf(before.id, 0).subarray(0, 300), ...records));
+  t.throws(() => check(history, ...records, recordOf(behind.id, 1).subarray(0, 300)), { instanceOf: Violation, message: /a torn record/ });
+});

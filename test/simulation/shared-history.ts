@@ -75,7 +75,7 @@ export class SharedHistory {
   check(file: { path: string; inodeId: number; bytes: Buffer }, read: { beganMs: number; endedMs: number }): void {
     // Bytes of before and of behind a cut make no sense together.
     if (this.#isCut(read.beganMs, read.endedMs)) return;
-    const counts = this.#countRecords(file, read.beganMs);
+    const counts = this.#countRecords(file, read);
     for (const attempt of this.#attempts) {
       if (attempt.inodeId !== file.inodeId || this.#isCut(attempt.invokedMs, read.endedMs)) continue;
       const found = counts.get(attempt.id) ?? 0;
@@ -101,7 +101,7 @@ export class SharedHistory {
   }
 
   /** Whole records by attempt. Each once, those of an attempt together and in order, attempts in an order that their times allow. */
-  #countRecords(file: { path: string; inodeId: number; bytes: Buffer }, beganMs: number): Map<number, number> {
+  #countRecords(file: { path: string; inodeId: number; bytes: Buffer }, { beganMs, endedMs }: { beganMs: number; endedMs: number }): Map<number, number> {
     const counts = new Map<number, number>();
     let last: WriteAttempt | undefined;
     /** The latest begin of an attempt so far. */
@@ -118,7 +118,7 @@ export class SharedHistory {
       const isTorn = bytes.length < recordBytes;
       // A reader that came before the acknowledgement may see the file as long as it was then.
       const mayBeTorn = attempt.acknowledgedMs === undefined || (attempt.acknowledgedMs > beganMs && atBytes + bytes.length === file.bytes.length);
-      if (isTorn && !mayBeTorn && this.#cuts.length === 0) throw this.#violation(file, `at ${atBytes} a torn record of ${show(attempt)}`);
+      if (isTorn && !mayBeTorn && !this.#isCut(attempt.invokedMs, endedMs)) throw this.#violation(file, `at ${atBytes} a torn record of ${show(attempt)}`);
       const count = counts.get(attempt.id) ?? 0;
       if (number !== count || (count > 0 && last !== attempt)) throw this.#violation(file, `at ${atBytes} record ${number} of ${show(attempt)}, of which ${count} came before; the record before it is of ${last ? show(last) : 'nobody'}`);
       if (latest && attempt.acknowledgedMs !== undefined && attempt.acknowledgedMs < latest.invokedMs) throw this.#violation(file, `at ${atBytes} a record of ${show(attempt)}, behind one of ${show(latest)}`);
