@@ -106,10 +106,10 @@ export async function createStore(options: LmdbStoreOptions, fill?: (store: Snap
   } finally {
     await database.close();
   }
+  await syncAncestors(syncDirectory, directory);
   await beforeSwap?.();
   await rename(join(birthplace, 'data.mdb'), join(directory, 'data.mdb'));
   await syncDirectory(directory);
-  await syncAncestors(syncDirectory, directory);
   await rm(birthplace, { recursive: true });
 }
 

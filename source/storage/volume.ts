@@ -85,8 +85,8 @@ export class Volume {
           );
         }
         identity = newIdentity();
-        await writeIdentity(disk, directory, identity);
         await syncAncestors((path) => disk.syncDirectory(path), directory);
+        await writeIdentity(disk, directory, identity);
       }
       for (const folder of Object.values(replicaFolders)) await disk.makeDirectory(join(directory, folder));
       await disk.syncDirectory(directory);
