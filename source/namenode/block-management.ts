@@ -68,7 +68,8 @@ export interface BlockManagement {
 
   /**
    * Where the replicas of a block under construction may be, as far as these nodes can be reached now; every node of the cluster, if its
-   * pipeline is not known (after our restart). `areAll`: no other node can have one. Empty: nobody can be asked now.
+   * pipeline is not known (after our restart). `areAll`: no other node can have one. Empty: nobody can be asked now, or
+   * ever if these are all: each node that had one was replaced, or let go dead.
    */
   recoveryPlaces(blockId: number): { places: ReplicaLocation[]; areAll: boolean };
 

@@ -166,7 +166,8 @@ export class BlockManager implements BlockManagement {
       .filter(({ node }) => node.isAlive && node.epoch > 0)
       .sort((a, b) => Number(a.node.isStale) - Number(b.node.isStale))
       .map(({ node, storageIndex }) => ({ ...locationOf(node), storageId: node.storages[storageIndex]?.storageId ?? '' }));
-    return { places, areAll: places.length === all.length };
+    // No node at all is known to a name node whose first one has not come yet.
+    return { places, areAll: places.length === all.length && (all.length > 0 || written.isPipelineKnown) };
   }
 
   orderRecovery(order: RecoveryOrder, attempt: number): void {

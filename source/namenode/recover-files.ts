@@ -47,6 +47,11 @@ async function recoverFile({ namespace, blocks, recoveries, clock, logger }: Fil
       return close;
     }
     const { places, areAll } = blocks.recoveryPlaces(last!.blockId);
+    if (places.length === 0 && areAll && last!.committedBytes === 0) {
+      const lost = last!.lengthBytes > 0 ? `; its ${last!.lengthBytes} bytes are lost` : '';
+      logger.warn(`${path} is closed without ${blockName(last!)}: all data nodes that had it are gone for good${lost}`);
+      return closeEdit(inodeId, clock.nowMs());
+    }
     if (places.length === 0) {
       recoveries.postpone(inodeId, clock.monotonicMs());
       return undefined;

@@ -22,6 +22,8 @@ export class FakeBlocks implements BlockManagement {
   readonly orders: RecoveryOrder[] = [];
   /** Names of nodes that cannot be asked in a recovery. */
   readonly unreachable = new Set<string>();
+  /** Replaced by others, or let go dead: nobody waits for them. */
+  readonly goneForGood = new Set<string>();
 
   constructor(nodeCount: number) {
     this.nodeCount = nodeCount;
@@ -81,7 +83,7 @@ export class FakeBlocks implements BlockManagement {
   recoveryPlaces(blockId: number): { places: ReplicaLocation[]; areAll: boolean } {
     const known = this.known.get(blockId);
     // After a restart nobody knows who writes it.
-    const all = this.#nodes().filter((node) => !known || known.replicas.includes(node.datanodeUuid));
+    const all = this.#nodes().filter((node) => !this.goneForGood.has(node.name) && (!known || known.replicas.includes(node.datanodeUuid)));
     const places = all.filter((node) => !this.unreachable.has(node.name));
     return { places, areAll: places.length === all.length };
   }

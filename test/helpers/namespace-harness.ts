@@ -1,5 +1,5 @@
 import { ManualClock, type Timer } from '../../source/base/clock.js';
-import { silentLogger } from '../../source/base/log.js';
+import { createLogger, silentLogger } from '../../source/base/log.js';
 import { seededRandom } from '../../source/base/random.js';
 import { createClientHandlers } from '../../source/namenode/client-service.js';
 import { LeaseManager } from '../../source/namenode/lease-manager.js';
@@ -55,6 +55,8 @@ export class NamespaceHarness {
   readonly blocks: FakeBlocks;
   readonly leases: LeaseManager;
   readonly recovery: FileRecoveryParts;
+  /** Lines of the recoveries' log. */
+  readonly logged: string[] = [];
   readonly namespace: Namespace;
   readonly clusterId: string;
   readonly safeMode = { isOn: false, reason: '', allow: (_what: string): Promise<void> | undefined => undefined, enter() {}, leave() {}, forceExit() {} };
@@ -85,7 +87,7 @@ export class NamespaceHarness {
     this.namespace.loadLeases((error) => {
       throw error;
     });
-    this.recovery = { namespace: this.namespace, blocks: this.blocks, recoveries, clock: this.clock, logger: silentLogger };
+    this.recovery = { namespace: this.namespace, blocks: this.blocks, recoveries, clock: this.clock, logger: createLogger((line) => this.logged.push(line)) };
     // Data nodes report all that there should be.
     const catalog = new NamespaceCatalog(this.namespace.view);
     for (let page = catalog.scanBlocks(); page.length > 0; page = catalog.scanBlocks(page.at(-1)!.inodeId, page.at(-1)!.blockIndex)) {

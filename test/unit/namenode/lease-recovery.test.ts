@@ -159,6 +159,30 @@ test('an empty last block is given up only when every node that may have it said
   t.is([...replayed.range({ start: 'B', end: 'C' })].length, 0);
 });
 
+test('a last block that only nodes had that are gone for good is given up, and what it once had is told; one that was complete before is not', async (t) => {
+  const harness = await NamespaceHarness.open();
+  const { second } = await abandoned(harness);
+  for (const name of ['dn1', 'dn2', 'dn3']) harness.blocks.unreachable.add(name);
+  await silence(harness);
+  await harness.pass(60_000);
+  t.true((await harness.root('fs.getFileInfo', { path: '/f' }))!.isUnderConstruction, 'they may come back');
+  for (const name of ['dn1', 'dn2', 'dn3']) harness.blocks.goneForGood.add(name);
+  await harness.pass(60_000);
+  t.like(await harness.root('fs.getFileInfo', { path: '/f' }), { isUnderConstruction: false, lengthBytes: 1000 });
+  t.false(harness.blocks.known.has(second.block.blockId));
+  t.is(harness.logged.filter((line) => line.includes(`closed without blk_${second.block.blockId}`) && line.includes('its 200 bytes are lost')).length, 1);
+  harness.blocks.goneForGood.clear();
+
+  const appender = harness.as('hdfs', 'appender');
+  const { file, block } = await appender('fs.create', { ...create, path: '/g', withBlock: true });
+  await appender('fs.complete', { inodeId: file.inodeId, last: written(block!, 300) });
+  await appender('fs.append', { path: '/g' });
+  for (const name of ['dn1', 'dn2', 'dn3']) harness.blocks.goneForGood.add(name);
+  await silence(harness);
+  await harness.pass(60_000);
+  t.like(await harness.root('fs.getFileInfo', { path: '/g' }), { isUnderConstruction: true, lengthBytes: 300 });
+});
+
 test('a recovery that would lose what its pipeline had acknowledged before it was opened again is refused', async (t) => {
   const harness = await NamespaceHarness.open();
   await harness.file('/f', [1000, 400]);
