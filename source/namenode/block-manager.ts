@@ -8,7 +8,7 @@ import { adminWords } from './admin-words.js';
 import type { BlockManagement, LocateOptions, RecoveryOrder, ReplicaPlace, TargetRequest } from './block-management.js';
 import { blockStates, packReplica, replicaFlags, replicaHas, replicaNode, replicaStorage, withFlags } from './block-map.js';
 import type { BlockRedundancy } from './block-redundancy.js';
-import type { BlocksBeingWritten, PipelineReplica } from './blocks-being-written.js';
+import type { BlockBeingWritten, BlocksBeingWritten, PipelineReplica } from './blocks-being-written.js';
 import type { DatanodeDescriptor } from './datanode-descriptor.js';
 import { NumberQueue } from './number-queue.js';
 import { chooseTargets, whyNot } from './placement.js';
@@ -28,6 +28,8 @@ export interface BlockManagerParts {
   minReplication: number;
   /** A replica that a client confirmed and its node did not report within this is not believed any more. */
   unconfirmedGraceMs: number;
+  /** A node that was replaced, and has been silent for so long, will not come back somewhere else. */
+  lostNodeTimeoutMs: number;
 }
 
 /** Verifications that wait at a node; further claims of readers are ignored until these are done. */
@@ -157,17 +159,16 @@ export class BlockManager implements BlockManagement {
     const { datanodes } = this.#redundancy;
     const written = this.#parts.writing.get(blockId);
     if (!written) return { places: [], areAll: false };
-    // One that was replaced for good, or was let go dead, can answer no more, and nobody is to wait for it.
-    const isGone = (node: DatanodeDescriptor) => datanodes.find(node.uuid) !== node || (!node.isAlive && node.adminState === 'decommissioned');
-    const known = written.replicas.filter(({ node }) => !isGone(node)).map(({ node, storageIndex }) => ({ node, storageIndex }));
-    const others = written.isPipelineKnown ? [] : [...datanodes.nodes].filter((node) => !isGone(node) && !known.some((other) => other.node === node));
+    const known = this.#placesOf(written).filter(({ node }) => !this.#isGone(node));
+    const others = written.isPipelineKnown ? [] : [...datanodes.nodes].filter((node) => !this.#isGone(node) && !known.some((other) => other.node === node));
     const all = [...known, ...others.map((node) => ({ node, storageIndex: -1 }))];
     const places = all
       .filter(({ node }) => node.isAlive && node.epoch > 0)
       .sort((a, b) => Number(a.node.isStale) - Number(b.node.isStale))
       .map(({ node, storageIndex }) => ({ ...locationOf(node), storageId: node.storages[storageIndex]?.storageId ?? '' }));
-    // No node at all is known to a name node whose first one has not come yet.
-    return { places, areAll: places.length === all.length && (all.length > 0 || written.isPipelineKnown) };
+    // No node at all is known to a name node whose first one has not come yet. And one that was replaced may have a wrong address, or its replacement a wrong disk.
+    const isOver = all.length > 0 || (written.isPipelineKnown && written.replicas.every(({ node }) => datanodes.silenceMs(node) >= this.#parts.lostNodeTimeoutMs));
+    return { places, areAll: places.length === all.length && isOver };
   }
 
   orderRecovery(order: RecoveryOrder, attempt: number): void {
@@ -236,7 +237,7 @@ export class BlockManager implements BlockManagement {
     const distanceOf = this.#distancesFrom(options.readerAddress);
     const rankOf = (node: DatanodeDescriptor, isSuspect: boolean) => (node.isAlive ? 0 : 64_000) + (isSuspect ? 32_000 : 0) + 4000 * serviceRanks[node.adminState] + (node.isStale ? 2000 : 0) + distanceOf(node);
     if (written) {
-      for (const { node, storageIndex } of written.replicas) if (node.isAlive || options.allReplicas) found.push({ node, storageIndex, isCorrupt: false, rank: rankOf(node, false) });
+      for (const { node, storageIndex } of this.#placesOf(written)) if (node.isAlive || options.allReplicas) found.push({ node, storageIndex, isCorrupt: false, rank: rankOf(node, false) });
       // After our restart whoever writes it has not told yet where: its reader asks them all.
       if (!written.isPipelineKnown && !options.allReplicas) {
         for (const node of datanodes.nodes) {
@@ -268,8 +269,23 @@ export class BlockManager implements BlockManagement {
     if (!written) return false;
     const { datanodes } = this.#redundancy;
     // One that was replaced for good is as good as asked.
-    if (written.replicas.some(({ node }) => !node.isAlive && datanodes.find(node.uuid) === node)) return true;
+    if (this.#placesOf(written).some(({ node }) => !node.isAlive && datanodes.find(node.uuid) === node)) return true;
     return !written.isPipelineKnown && datanodes.countWith('dead') > 0;
+  }
+
+  /** It was replaced, or let go dead: it can answer no more, and nobody is to wait for it. */
+  #isGone(node: DatanodeDescriptor): boolean {
+    return this.#redundancy.datanodes.find(node.uuid) !== node || (!node.isAlive && node.adminState === 'decommissioned');
+  }
+
+  /** Who has replicas of a block under construction. One that was replaced at its address, and is back at another, as who it is now. */
+  #placesOf({ replicas }: BlockBeingWritten): { node: DatanodeDescriptor; storageIndex: number }[] {
+    const { datanodes } = this.#redundancy;
+    return replicas.flatMap(({ node, storageIndex }) => {
+      const now = datanodes.find(node.uuid) ?? node;
+      if (now === node) return [{ node, storageIndex }];
+      return replicas.some((other) => other.node === now) ? [] : [{ node: now, storageIndex: -1 }];
+    });
   }
 
   #distancesFrom(readerAddress: string): (node: DatanodeDescriptor) => number {

@@ -94,7 +94,7 @@ export interface BlockServices {
 const unconfirmedGraceMs = 30_000;
 const leftoverGraceMs = 2000;
 const reportRaceMs = 60_000;
-/** Of dead nodes, to which an administrator has bidden farewell: so many times what makes one dead. */
+/** Of dead nodes that an administrator let go, or that were replaced: so many times what makes one dead. */
 const lostNodeTimeouts = 10;
 
 export function createBlockServices(options: BlockServicesOptions): BlockServices {
@@ -122,9 +122,10 @@ export function createBlockServices(options: BlockServicesOptions): BlockService
   const redundancy = new BlockRedundancy({ map, queue, datanodes, writing, maintenanceMinReplication: options.maintenanceMinReplication ?? 1 });
   const trimmer = new ReplicaTrimmer(redundancy);
   const strangers = new StrangeReplicas({ redundancy, trimmer, strangerGraceMs: options.strangerGraceMs ?? 60_000, leftoverGraceMs, isSpared: options.isSpared });
+  const lostNodeTimeoutMs = lostNodeTimeouts * options.deadNodeTimeoutMs;
   const limits = { ...defaultRepairLimits, streamsPerNode: options.maxReplicationStreams, vanishedMs: 3 * options.heartbeatIntervalMs, ...options.repairLimits };
   const planner = new RepairPlanner({ redundancy, strangers, random, limits });
-  const blocks = new BlockManager({ clock, random, redundancy, writing, planner, strangers, racks, minReplication: options.minReplication, unconfirmedGraceMs });
+  const blocks = new BlockManager({ clock, random, redundancy, writing, planner, strangers, racks, minReplication: options.minReplication, unconfirmedGraceMs, lostNodeTimeoutMs });
   const balancer = new Balancer({ clock, random, events, redundancy, planner, trimmer, limits: { ...defaultBalancerLimits, settleMs: 10 * options.heartbeatIntervalMs, ...options.balancerLimits } });
   const progress = new RepairProgress({ queue, planner, events });
   const settleMs = 2 * options.deadNodeTimeoutMs;
@@ -136,7 +137,7 @@ export function createBlockServices(options: BlockServicesOptions): BlockService
     redundancy,
     writing,
     defaultReplication: options.defaultReplication ?? 3,
-    lostNodeTimeoutMs: lostNodeTimeouts * options.deadNodeTimeoutMs,
+    lostNodeTimeoutMs,
     recheckBlocksOf: (node) => maintenance.recheckBlocksOf(node),
     recheckAllBlocks: () => maintenance.recheckAllBlocks(),
   });

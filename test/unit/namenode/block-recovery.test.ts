@@ -227,3 +227,31 @@ test('a node that another one has replaced for good is not waited for: its block
   t.true(areAll);
   t.deepEqual(order.replicas.map(({ datanodeUuid }) => datanodeUuid).sort(), ['uuid-2', 'uuid-3']);
 });
+
+test('a block whose only node was replaced at its address is not given up before that has been silent for long; when it is back elsewhere it is asked (fault 4)', async (t) => {
+  const cluster = await BlockCluster.started(4);
+  const block = cluster.begin({ replication: 1 });
+  const [place] = cluster.services.blocks.locate(block.blockId, { readerAddress: '127.0.0.1:1' });
+  const holder = cluster.node(place!);
+  holder.kill();
+  await cluster.runUntil(() => cluster.events('node-stale').length === 1);
+  await cluster.addNode({ uuid: 'uuid-new', port: holder.port });
+  t.deepEqual(cluster.services.blocks.recoveryPlaces(block.blockId), { places: [], areAll: false }, 'it may be on its way');
+  holder.port = 9990;
+  await holder.start();
+  await cluster.run(1000);
+  const { order, areAll } = orderOf(cluster, block, 2000);
+  t.true(areAll);
+  t.deepEqual(order.replicas.map(({ datanodeUuid, address }) => ({ datanodeUuid, address })), [{ datanodeUuid: holder.uuid, address: '127.0.0.1:9990' }]);
+  t.deepEqual(cluster.locations(block), order.replicas.map(({ name }) => name));
+
+  const lost = cluster.begin({ replication: 1 });
+  const gone = cluster.node(cluster.services.blocks.locate(lost.blockId, { readerAddress: '127.0.0.1:1' })[0]!);
+  gone.kill();
+  await cluster.runUntil(() => cluster.events('node-stale').length === 2);
+  await cluster.addNode({ uuid: 'uuid-newer', port: gone.port });
+  await cluster.run(90_000);
+  t.false(cluster.services.blocks.recoveryPlaces(lost.blockId).areAll);
+  await cluster.run(20_000);
+  t.deepEqual(cluster.services.blocks.recoveryPlaces(lost.blockId), { places: [], areAll: true }, 'nobody is waited for any more');
+});
