@@ -176,7 +176,7 @@ export class RepairPlanner {
 
   /** Takes back what the balancer ordered and no source has begun. */
   cancelMoves(): void {
-    for (const copy of [...this.#pending.values()]) if (copy.isMove && !copy.wasDelivered) this.#abandon(copy);
+    for (const copy of [...this.#pending.values()]) if (copy.isMove && !copy.wasDelivered) this.#fail(copy);
   }
 
   /**
@@ -290,10 +290,13 @@ export class RepairPlanner {
 
   #fail(copy: PendingCopy): void {
     this.#end(copy);
-    if (copy.isMove) return this.onMoveEnded?.(copy, false);
-    this.#failures.delete(copy.blockId);
-    this.#failures.set(copy.blockId, { source: copy.source, target: copy.target });
-    if (this.#failures.size > maxFailures) this.#failures.delete(this.#failures.keys().next().value!);
+    if (copy.isMove) this.onMoveEnded?.(copy, false);
+    else {
+      this.#failures.delete(copy.blockId);
+      this.#failures.set(copy.blockId, { source: copy.source, target: copy.target });
+      if (this.#failures.size > maxFailures) this.#failures.delete(this.#failures.keys().next().value!);
+    }
+    // It may have lost a replica meanwhile, and left the queue because a copy was on its way.
     const entry = this.#redundancy.map.find(copy.blockId);
     if (entry >= 0) this.#redundancy.recheck(entry);
   }

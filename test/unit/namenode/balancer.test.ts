@@ -192,3 +192,25 @@ test('of what is too much after a move the source\'s replica goes, though anothe
   t.deepEqual(names(2, source!.node), ['dn2', 'dn3']);
   t.is(names(9).length, 3, 'one always stays');
 });
+
+test('a block that loses a replica while it is moved is repaired though the move fails', async (t) => {
+  const { cluster } = await lopsided(2);
+  const { balancer } = cluster.services;
+  for (const node of cluster.nodes) node.ignores.add('replicate');
+  const lost = cluster.nodes[2]!;
+  lost.kill();
+  balancer.start(1);
+  await cluster.run(2000);
+  balancer.stop();
+  // They try, and get nowhere.
+  for (const node of cluster.nodes) for (const command of node.commands) if (command.kind === 'replicate') node.replications.push({ blockId: command.block.blockId, doneBytes: 0, totalBytes: command.block.lengthBytes });
+  t.true(cluster.nodes.some(({ replications }) => replications.length > 0));
+  await cluster.runUntil(() => cluster.events('node-dead').length === 1);
+  await cluster.run(5000);
+  for (const node of cluster.nodes) {
+    node.ignores.clear();
+    node.replications = [];
+  }
+  await cluster.run(100_000);
+  t.like(cluster.services.health().blocks, { underReplicated: 0, pendingReplication: 0 });
+});
