@@ -80,9 +80,9 @@ export class DatanodeDescriptor implements PlacementCandidate {
   copyOrders: Extract<DatanodeCommand, { kind: 'replicate' }>[] = [];
   /** Recoveries of blocks to lead, for the next heartbeat. */
   recoveryOrders: Extract<DatanodeCommand, { kind: 'recover' }>[] = [];
-  /** Copies ordered and not done: from here, and to here. */
-  outgoing = { count: 0, bytes: 0 };
-  incoming = { count: 0, bytes: 0 };
+  /** Copies ordered and not done: from here, and to here; so many of them for the balancer. */
+  outgoing = { count: 0, bytes: 0, moveCount: 0 };
+  incoming = { count: 0, bytes: 0, moveCount: 0 };
   /** Blocks that clients are writing here; `endedCount` rises with each that they are not any more. */
   writing = { count: 0, bytes: 0, endedCount: 0 };
   isReportWanted = false;

@@ -262,7 +262,11 @@ export class RepairPlanner {
     const deadlineMs = nowMs + this.#limits.timeoutMs + Math.max(source.outgoing.bytes, target.incoming.bytes) / slowestBytesPerMs;
     const copy: PendingCopy = { ...block, source, target, isMove, deadlineMs, doneBytes: 0, wasDelivered: false, wasMentioned: false };
     this.#pending.set(block.blockId, copy);
-    if (isMove) this.#moveCount++;
+    if (isMove) {
+      this.#moveCount++;
+      source.outgoing.moveCount++;
+      target.incoming.moveCount++;
+    }
     const copies = this.#bySource.get(source);
     if (copies) copies.add(copy);
     else this.#bySource.set(source, new Set([copy]));
@@ -284,8 +288,9 @@ export class RepairPlanner {
     return failed ? (choose(new Set(excluded).add(failed.uuid)) ?? choose(excluded)) : choose(excluded);
   }
 
-  #hasRoom(running: { count: number; bytes: number }, lengthBytes: number): boolean {
-    return running.count < this.#limits.streamsPerNode || (running.count < this.#limits.copiesPerNode && running.bytes + lengthBytes <= this.#limits.bytesPerNode);
+  /** The balancer, which may keep a node busy with small ones all the time, takes none of repair's streams. */
+  #hasRoom(running: DatanodeDescriptor['incoming'], lengthBytes: number): boolean {
+    return running.count - running.moveCount < this.#limits.streamsPerNode || (running.count < this.#limits.copiesPerNode && running.bytes + lengthBytes <= this.#limits.bytesPerNode);
   }
 
   #fail(copy: PendingCopy): void {
@@ -303,7 +308,11 @@ export class RepairPlanner {
 
   #end(copy: PendingCopy): void {
     this.#pending.delete(copy.blockId);
-    if (copy.isMove) this.#moveCount--;
+    if (copy.isMove) {
+      this.#moveCount--;
+      copy.source.outgoing.moveCount--;
+      copy.target.incoming.moveCount--;
+    }
     const copies = this.#bySource.get(copy.source)!;
     copies.delete(copy);
     if (copies.size === 0) this.#bySource.delete(copy.source);

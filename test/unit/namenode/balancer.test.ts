@@ -214,3 +214,23 @@ test('a block that loses a replica while it is moved is repaired though the move
   await cluster.run(100_000);
   t.like(cluster.services.health().blocks, { underReplicated: 0, pendingReplication: 0 });
 });
+
+test('a block that is too large to be copied beside many small moves is repaired all the same, at once', async (t) => {
+  const cluster = await BlockCluster.started(0, { balancerLimits: { bytesPerSecond: 1024 ** 4 }, repairLimits: { bytesPerNode: 10 * mebibyte } });
+  for (let i = 0; i < 4; i++) await cluster.addNode({ capacityBytes: 100 * mebibyte, otherUsedBytes: -200 * mebibyte });
+  await cluster.run(1000);
+  for (let i = 0; i < 3000; i++) cluster.write({ lengthBytes: 10_000 });
+  const large = cluster.write({ lengthBytes: 10 * mebibyte });
+  await cluster.run(1000);
+  for (let i = 0; i < 4; i++) await cluster.addNode({ capacityBytes: 100 * mebibyte, otherUsedBytes: -200 * mebibyte });
+  // Copies take a while.
+  for (const node of cluster.nodes) node.ignores.add('replicate');
+  cluster.services.balancer.start(1);
+  const loads = () => [...cluster.services.datanodes.nodes].map(({ incoming, outgoing }) => incoming.count + outgoing.count);
+  await cluster.runUntil(() => Math.min(...loads()) >= 20, 5000);
+  await cluster.run(1000);
+  for (const node of cluster.nodes) for (const command of node.commands) if (command.kind === 'replicate') node.replications.push({ blockId: command.block.blockId, doneBytes: 0, totalBytes: command.block.lengthBytes });
+  cluster.services.blocks.setReplication(large.blockId, 4);
+  await cluster.runUntil(() => cluster.nodes.some(({ commands }) => commands.some((command) => command.kind === 'replicate' && command.block.blockId === large.blockId)), 10_000);
+  t.true(Math.min(...loads()) >= 20, 'the moves go on');
+});
