@@ -32,7 +32,8 @@ export class StrangeReplicas {
   note(node: DatanodeDescriptor, block: Block, kind: 'stranger' | 'leftover', nowMs: number): void {
     const those = kind === 'stranger' ? node.strangers : node.leftovers;
     const known = those.get(block.blockId);
-    if (known?.block.generationStamp === block.generationStamp) return;
+    // What is said of a leftover is the newest that it can be: an older order, say, knows less. Of a stranger its node tells.
+    if (known && (known.block.generationStamp === block.generationStamp || (kind === 'leftover' && known.block.generationStamp > block.generationStamp))) return;
     if (!known && those.size >= maxStrangersPerNode) {
       node.isReportWanted = true;
       return;

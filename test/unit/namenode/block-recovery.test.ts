@@ -255,3 +255,33 @@ test('a block whose only node was replaced at its address is not given up before
   await cluster.run(20_000);
   t.deepEqual(cluster.services.blocks.recoveryPlaces(lost.blockId), { places: [], areAll: true }, 'nobody is waited for any more');
 });
+
+test('an order to delete what a node had before it joined and left a pipeline does not hide what it has since (fault 49)', async (t) => {
+  const cluster = await BlockCluster.started(4);
+  const block = cluster.write({ replication: 3 });
+  await cluster.run(1000);
+  const { blocks, datanodes } = cluster.services;
+  for (const node of cluster.nodes) node.isCutOff = true;
+  blocks.setReplication(block.blockId, 2);
+  await cluster.run(500);
+  const doomed = cluster.node({ datanodeUuid: [...datanodes.nodes].find(({ invalidations }) => invalidations.size > 0)!.uuid });
+  const others = cluster.holders(block).filter((node) => node !== doomed);
+  const placesOf = (nodes: typeof others) => nodes.map(({ uuid, storageId }) => ({ datanodeUuid: uuid, storageId, name: '', address: '', rack: '', state: 'live' as const }));
+  blocks.reopen(block.blockId, 0);
+  blocks.updatePipeline({ ...block, generationStamp: 1003 }, placesOf([doomed, ...others]));
+  // Being written: in no report.
+  doomed.replicas.set(block.blockId, { ...block, generationStamp: 1003 });
+  blocks.updatePipeline({ ...block, generationStamp: 1005 }, placesOf(others));
+  const whole = { ...block, generationStamp: 1005, lengthBytes: block.lengthBytes + 1 };
+  cluster.commit(whole, placesOf(others));
+  doomed.isCutOff = false;
+  await cluster.run(1000);
+  t.is(cluster.services.datanodes.find(doomed.uuid)!.invalidations.size, 0);
+  for (const node of others) {
+    node.isCutOff = false;
+    node.store(whole);
+  }
+  await cluster.runUntil(() => !doomed.replicas.has(block.blockId), 60_000);
+  t.is(cluster.holders(whole).length, 2);
+  t.deepEqual(cluster.deletionsOfLastCopies, []);
+});
