@@ -3,6 +3,8 @@ import type { PeerWait } from '../protocol/datanode-protocol.js';
 
 const windowMs = 60_000;
 const maxReported = 64;
+/** A heartbeat a second, of thousands of nodes, is to be short. */
+const tellIntervalMs = 10_000;
 
 interface Sum {
   packetCount: number;
@@ -19,6 +21,8 @@ export class PeerWaits {
   #current = new Map<string, Sum>();
   #before = new Map<string, Sum>();
   #beganMs: number;
+  #toldMs = Number.NEGATIVE_INFINITY;
+  #hasTold = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -35,10 +39,15 @@ export class PeerWaits {
     } else this.#current.set(datanodeUuid, { packetCount: 1, waitMs });
   }
 
-  /** Of up to 64 peers, those with the most packets; nothing if there is nothing to tell. */
+  /** Of up to 64 peers, those with the most packets; nothing if there never was anything to tell, or it was told in the last 10 s. */
   forHeartbeat(): { peerWaits?: PeerWait[] } {
+    const nowMs = this.#clock.monotonicMs();
+    if (nowMs - this.#toldMs < tellIntervalMs) return {};
     this.#turn();
-    if (this.#before.size + this.#current.size === 0) return {};
+    // That there is nothing any more is told again and again: a heartbeat may be lost.
+    if (!this.#hasTold && this.#before.size + this.#current.size === 0) return {};
+    this.#toldMs = nowMs;
+    this.#hasTold = true;
     const waits: PeerWait[] = [];
     for (const datanodeUuid of new Set([...this.#before.keys(), ...this.#current.keys()])) {
       const [before, current] = [this.#before.get(datanodeUuid), this.#current.get(datanodeUuid)];

@@ -3,7 +3,7 @@ import { assert } from '../base/assert.js';
 import type { Clock } from '../base/clock.js';
 import type { Random } from '../base/random.js';
 import { counted } from '../base/text.js';
-import type { DatanodeReport } from '../protocol/cluster-events.js';
+import type { DatanodeReport, SlowVerdict } from '../protocol/cluster-events.js';
 import type { DatanodeProtocol, FailedVolume } from '../protocol/datanode-protocol.js';
 import { ClusterMismatchError, OverloadedError, RegistrationRefusedError, UnregisteredNodeError } from '../protocol/errors.js';
 import type { ParamsOf } from '../protocol/method.js';
@@ -55,6 +55,8 @@ type Heartbeat = ParamsOf<DatanodeProtocol, 'datanode.sendHeartbeat'>;
 
 /** Old processes of a node that are remembered, to be refused. */
 const maxReplacedNonces = 16;
+/** Who is slow is found out anew after so long: data nodes do not tell more often. */
+const slowIntervalMs = 10_000;
 
 /**
  * Who belongs to the cluster and who is there (Hadoop: DatanodeManager, HeartbeatManager).
@@ -76,6 +78,7 @@ export class DatanodeManager {
   #listener: DatanodeListener | undefined;
   /** Identities and addresses of which a registration is being stored. */
   readonly #registering = new Set<string>();
+  #slow: { atMs: number; nodes: ReadonlyMap<string, SlowVerdict> } | undefined;
   readonly #rackNumbers = new Map<string, number>([[defaultRack, 0]]);
   #rackCount = 0;
   #observedMs = 0;
@@ -163,8 +166,14 @@ export class DatanodeManager {
 
   reports(): DatanodeReport[] {
     const nowMs = this.#clock.monotonicMs();
-    const slow = findSlowNodes(this.#byUuid.values());
+    const slow = this.#findSlow(nowMs);
     return [...this.#byUuid.values()].sort((a, b) => numberOfName(a) - numberOfName(b)).map((node) => node.report(nowMs, node.isAlive ? slow.get(node.uuid) : undefined));
+  }
+
+  /** Of thousands of nodes, with all that each says of its peers, this takes a tenth of a second: not for each report. */
+  #findSlow(nowMs: number): ReadonlyMap<string, SlowVerdict> {
+    if (!this.#slow || nowMs - this.#slow.atMs >= slowIntervalMs) this.#slow = { atMs: nowMs, nodes: findSlowNodes(this.#byUuid.values()) };
+    return this.#slow.nodes;
   }
 
   /**
@@ -201,6 +210,7 @@ export class DatanodeManager {
       node.replacedNonces.push(node.bootNonce);
       if (node.replacedNonces.length > maxReplacedNonces) node.replacedNonces.shift();
     }
+    if (before.isNewProcess) node.peerWaits = [];
     node.epoch = epoch;
     node.bootNonce = params.bootNonce;
     node.host = params.host;
@@ -251,7 +261,7 @@ export class DatanodeManager {
     node.transferCount = message.transferCount;
     node.receivedBytesPerSecond = message.receivedBytesPerSecond;
     node.sentBytesPerSecond = message.sentBytesPerSecond;
-    node.peerWaits = message.peerWaits ?? [];
+    if (message.peerWaits) node.peerWaits = message.peerWaits;
     const failedDirectories = this.#noteFailedVolumes(node, message.failedVolumes);
     const failed = node.updateStorages(message.storages, maxStoragesPerNode);
     const silenceMs = this.#clock.monotonicMs() - node.lastHeartbeatMs;

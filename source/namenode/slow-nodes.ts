@@ -39,7 +39,7 @@ export function findSlowNodes(reporters: Iterable<Reporter>): ReadonlyMap<string
 
 /** Of several that report, a single one that is slow itself, and so has to wait for everybody, does not decide. */
 function lowerMedian(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor((values.length - 1) / 2)]!;
+  return Float64Array.from(values).sort()[Math.floor((values.length - 1) / 2)]!;
 }
 
 function rounded(milliseconds: number): number {

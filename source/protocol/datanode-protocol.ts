@@ -101,7 +101,7 @@ export const datanodeProtocol = {
         sentBytesPerSecond: Type.Number({ minimum: 0 }),
         /** Copies that this node makes by command: how far they are, for the repair bars. */
         replications: Type.Array(Type.Object({ blockId: blockIdSchema, doneBytes: byteCountSchema, totalBytes: byteCountSchema }, strict), { maxItems: 64 }),
-        /** Of the last minutes: how long it waited for others that were the last of a pipeline. */
+        /** Of the last minutes: how long it waited for others that were the last of a pipeline. Absent: as it told last. */
         peerWaits: Type.Optional(Type.Array(peerWaitSchema, { maxItems: 64 })),
       },
       strict,

@@ -43,6 +43,15 @@ test('heartbeats bring what peers measure, and reports name who is slow, until i
   };
   await tell(200);
   t.deepEqual(datanodes.reports().map(({ name, slow }) => [name, slow?.waitMs]), [['dn1', undefined], ['dn2', 200], ['dn3', undefined]]);
+  await cluster.run(12_000);
+  t.is(datanodes.reports()[1]!.slow?.waitMs, 200, 'a heartbeat without a word of it changes nothing');
   await tell(1);
+  await cluster.run(12_000);
   t.true(datanodes.reports().every(({ slow }) => slow === undefined));
+  await tell(200);
+  await cluster.run(12_000);
+  t.true(datanodes.reports().some(({ slow }) => slow !== undefined));
+  for (const node of cluster.nodes) await node.start();
+  await cluster.run(12_000);
+  t.true(datanodes.reports().every(({ slow }) => slow === undefined), 'new processes have measured nothing');
 });
