@@ -48,8 +48,7 @@ async function recoverFile({ namespace, blocks, recoveries, clock, logger }: Fil
     }
     const { places, areAll } = blocks.recoveryPlaces(last!.blockId);
     if (places.length === 0 && areAll && last!.committedBytes === 0) {
-      const lost = last!.lengthBytes > 0 ? `; its ${last!.lengthBytes} bytes are lost` : '';
-      logger.warn(`${path} is closed without ${blockName(last!)}: all data nodes that had it are gone for good${lost}`);
+      logger.warn(`${path} is closed without ${blockName(last!)}: all data nodes that had it are gone for good${lossOf(last!)}`);
       return closeEdit(inodeId, clock.nowMs());
     }
     if (places.length === 0) {
@@ -125,12 +124,17 @@ export async function commitRecoveredBlock({ namespace, blocks, recoveries, cloc
     if (replicas.length === 0 && !attempt.areAllAsked) {
       throw new InvalidArgumentError(`${blockName(block)} of ${path} is not given up: not every data node that may have it was asked; bring back those that are dead, or decommission those that will not come`, { blockId });
     }
-    logger.info(`${path} is closed without ${blockName(block)}, of which nobody has a byte`);
+    logger[last.lengthBytes > 0 ? 'warn' : 'info'](`${path} is closed without ${blockName(block)}, of which nobody has a byte${lossOf(last)}`);
     return closeEdit(inodeId, clock.nowMs());
   };
   await namespace.edit(plan, () => {
     if (isKept) blocks.commit(complete, replicas, true);
   });
+}
+
+/** Of what its writer was told to be there. */
+function lossOf({ lengthBytes }: FileBlock): string {
+  return lengthBytes > 0 ? `; its ${lengthBytes} bytes are lost` : '';
 }
 
 function checkRecovered({ block, newLengthBytes, replicas }: RecoveredBlock, known: { block: FileBlock; blockSizeBytes: number; path: string }): void {

@@ -159,6 +159,15 @@ test('an empty last block is given up only when every node that may have it said
   t.is([...replayed.range({ start: 'B', end: 'C' })].length, 0);
 });
 
+test('a last block of which every node has lost what its writer had synced is given up with a warning that says how much that was', async (t) => {
+  const harness = await NamespaceHarness.open();
+  const { second } = await abandoned(harness);
+  await silence(harness);
+  await harness.finishRecovery(harness.blocks.orders.at(-1)!, 0);
+  t.like(await harness.root('fs.getFileInfo', { path: '/f' }), { isUnderConstruction: false, lengthBytes: 1000 });
+  t.is(harness.logged.filter((line) => /warn/i.test(line) && line.includes(`closed without blk_${second.block.blockId}`) && line.includes('its 200 bytes are lost')).length, 1);
+});
+
 test('a last block that only nodes had that are gone for good is given up, and what it once had is told; one that was complete before is not', async (t) => {
   const harness = await NamespaceHarness.open();
   const { second } = await abandoned(harness);
