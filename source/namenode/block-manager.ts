@@ -117,7 +117,7 @@ export class BlockManager implements BlockManagement {
       // Whatever older generation it has by now: a pipeline that failed may have raised it.
       strangers.note(node, { blockId: block.blockId, generationStamp: Math.max(generationStamp, block.generationStamp - 1), lengthBytes }, 'leftover', nowMs);
     };
-    for (const old of [...(written?.replicas ?? []), ...(written?.leftovers ?? [])]) noteLeftover(old.node, old.generationStamp, old.finalizedLengthBytes ?? 0);
+    for (const old of [...(written?.replicas ?? []), ...(written?.leftovers ?? [])]) noteLeftover(this.#now(old.node), old.generationStamp, old.finalizedLengthBytes ?? 0);
     // Written since before our start: other nodes may have been in its pipeline, and nobody tells of a replica that is not finalized.
     if (written && !written.isPipelineKnown) for (const node of this.#redundancy.datanodes.nodes) noteLeftover(node, block.generationStamp - 1, 0);
     this.#redundancy.recheck(entry);
@@ -219,7 +219,8 @@ export class BlockManager implements BlockManagement {
     }
     const written = writing.end(blockId);
     for (const { node, generationStamp } of [...(written?.replicas ?? []), ...(written?.leftovers ?? [])]) {
-      if (node.isAlive) node.invalidations.add({ ...block, generationStamp });
+      const now = this.#now(node);
+      if (now.isAlive) now.invalidations.add({ ...block, generationStamp });
     }
     // Whoever wrote it before our restart: nobody else would ever tell that node.
     if (written && !written.isPipelineKnown) for (const node of datanodes.nodes) if (node.isAlive && !written.replicas.some((replica) => replica.node === node)) node.invalidations.add(block);
@@ -278,11 +279,15 @@ export class BlockManager implements BlockManagement {
     return this.#redundancy.datanodes.find(node.uuid) !== node || (!node.isAlive && node.adminState === 'decommissioned');
   }
 
-  /** Who has replicas of a block under construction. One that was replaced at its address, and is back at another, as who it is now. */
+  /** One that was replaced at its address, and is back at another, as who it is now. */
+  #now(node: DatanodeDescriptor): DatanodeDescriptor {
+    return this.#redundancy.datanodes.find(node.uuid) ?? node;
+  }
+
+  /** Who has replicas of a block under construction, as who they are now. */
   #placesOf({ replicas }: BlockBeingWritten): { node: DatanodeDescriptor; storageIndex: number }[] {
-    const { datanodes } = this.#redundancy;
     return replicas.flatMap(({ node, storageIndex }) => {
-      const now = datanodes.find(node.uuid) ?? node;
+      const now = this.#now(node);
       if (now === node) return [{ node, storageIndex }];
       return replicas.some((other) => other.node === now) ? [] : [{ node: now, storageIndex: -1 }];
     });

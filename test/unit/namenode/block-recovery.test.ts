@@ -244,6 +244,9 @@ test('a block whose only node was replaced at its address is not given up before
   t.true(areAll);
   t.deepEqual(order.replicas.map(({ datanodeUuid, address }) => ({ datanodeUuid, address })), [{ datanodeUuid: holder.uuid, address: '127.0.0.1:9990' }]);
   t.deepEqual(cluster.locations(block), order.replicas.map(({ name }) => name));
+  cluster.delete(block);
+  await cluster.run(2000);
+  t.true(holder.commands.some((command) => command.kind === 'invalidate' && command.blocks.some(({ blockId }) => blockId === block.blockId)), 'what it has is deleted with its file');
 
   const lost = cluster.begin({ replication: 1 });
   const gone = cluster.node(cluster.services.blocks.locate(lost.blockId, { readerAddress: '127.0.0.1:1' })[0]!);
