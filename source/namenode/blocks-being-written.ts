@@ -16,7 +16,7 @@ export interface BlockBeingWritten {
   generationStamp: number;
   /** The pipeline of now. */
   replicas: PipelineReplica[];
-  /** False after our restart: other nodes than `replicas` may write it. */
+  /** False after our restart, or where none of its nodes is known to us: other nodes than `replicas` may write it. */
   isPipelineKnown: boolean;
   /** Those that earlier pipelines had and this one has not. */
   leftovers: PipelineReplica[];
@@ -70,7 +70,8 @@ export class BlocksBeingWritten {
     for (const old of written.replicas) if (!replicas.some(({ node }) => node === old.node)) written.leftovers.push(old);
     written.leftovers = written.leftovers.filter((old) => !replicas.some(({ node }) => node === old.node));
     written.generationStamp = generationStamp;
-    written.isPipelineKnown = true;
+    // All of its nodes may have been replaced just now, and come back somewhere else.
+    written.isPipelineKnown = replicas.length > 0;
     this.#setReplicas(written, replicas);
   }
 

@@ -288,3 +288,19 @@ test('an order to delete what a node had before it joined and left a pipeline do
   t.is(cluster.holders(whole).length, 2);
   t.deepEqual(cluster.deletionsOfLastCopies, []);
 });
+
+test('a pipeline that goes on with a node that was replaced a moment before is not taken for one of nobody: all are asked', async (t) => {
+  const cluster = await BlockCluster.started(4);
+  const block = cluster.begin({ replication: 1 });
+  const { blocks } = cluster.services;
+  const [place] = blocks.locate(block.blockId, { readerAddress: '127.0.0.1:1' });
+  const holder = cluster.node(place!);
+  holder.kill();
+  await cluster.runUntil(() => cluster.events('node-stale').length === 1);
+  await cluster.addNode({ uuid: 'uuid-new', port: holder.port });
+  blocks.updatePipeline({ ...block, generationStamp: 1002 }, [place!]);
+  holder.port = 9990;
+  await holder.start();
+  await cluster.run(1000);
+  t.true(orderOf(cluster, block, 2000).order.replicas.some(({ datanodeUuid }) => datanodeUuid === holder.uuid));
+});
