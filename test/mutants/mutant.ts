@@ -15,3 +15,14 @@ export interface Mutant {
   /** Added to the environment: seeds, cycles. */
   readonly environment?: Readonly<Record<string, string>>;
 }
+
+/** The source with the bug in it. */
+export function planted(source: string, { name, file, changes }: Mutant): string {
+  let text = source;
+  for (const { from, to } of changes) {
+    const parts = text.split(from);
+    if (parts.length !== 2) throw new Error(`${name}: ${file} has ${parts.length - 1} times, not once: ${from}`);
+    text = parts.join(to);
+  }
+  return text;
+}

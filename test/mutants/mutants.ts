@@ -44,7 +44,7 @@ export const mutants: readonly Mutant[] = [
     name: 'a rotten copy goes before there is a good one',
     of: 'P6: the last copy, good or bad, stays',
     file: 'source/namenode/replica-trimmer.ts',
-    changes: [{ from: 'return solid + steady >= enough;', to: 'return enough > 0;' }, { from: 'replicaHas(replica, replicaFlags.corrupt) ? hasGood :', to: 'replicaHas(replica, replicaFlags.corrupt) ? true :' }],
+    changes: [{ from: 'return solid + steady >= enough || (solid', to: 'return enough > 0 || (solid' }, { from: 'replicaHas(replica, replicaFlags.corrupt) ? hasGood :', to: 'replicaHas(replica, replicaFlags.corrupt) ? true :' }],
     caughtBy: ['unit/namenode/block-corruption.test.js'],
   },
   {

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import type { Mutant } from './mutant.js';
+import { type Mutant, planted } from './mutant.js';
 import { mutants } from './mutants.js';
 
 /**
@@ -55,16 +55,6 @@ function isCaught(copy: string, mutant: Mutant): boolean {
   } finally {
     writeFileSync(path, before);
   }
-}
-
-function planted(source: string, { name, file, changes }: Mutant): string {
-  let text = source;
-  for (const { from, to } of changes) {
-    const parts = text.split(from);
-    if (parts.length !== 2) throw new Error(`${name}: ${file} has ${parts.length - 1} times, not once: ${from}`);
-    text = parts.join(to);
-  }
-  return text;
 }
 
 /** A mutant must still be a program: one that does not compile proves nothing. */
