@@ -163,7 +163,7 @@ export const mutants: readonly Mutant[] = [
     name: 'a decommission does not wait for open blocks',
     of: 'HDFS-17658',
     file: 'source/namenode/datanode-administration.ts',
-    changes: [{ from: 'else if (node.writing.count > 0) node.adminNote', to: 'else if (node.writing.count > 1e9) node.adminNote' }, { from: 'else if (unplacedCount > 0) node.adminNote', to: 'else if (unplacedCount > 1e9) node.adminNote' }],
+    changes: [{ from: 'if (writtenCount > 0) node.adminNote', to: 'if (writtenCount > 1e9) node.adminNote' }, { from: 'else if (unplacedCount > 0) node.adminNote', to: 'else if (unplacedCount > 1e9) node.adminNote' }],
     caughtBy: ['unit/namenode/decommission.test.js'],
   },
   {
