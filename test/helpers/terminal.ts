@@ -123,8 +123,9 @@ export class TerminalSession {
         this.#listeners.delete(check);
         end();
       };
+      // Half of what has come shows nothing that anybody sees.
       const check = () => {
-        if (condition()) done(resolve);
+        if (this.#pendingWrites === 0 && condition()) done(resolve);
       };
       const timer = setTimeout(() => done(() => reject(new Error(`no ${what} within ${timeoutMs} ms${this.exit ? ` (exited with ${this.exit.exitCode})` : ''}; the screen:\n${this.dump()}`))), timeoutMs);
       this.#listeners.add(check);
@@ -138,8 +139,9 @@ export class TerminalSession {
     await this.waitFor(() => this.screen().some(matches), `row with ${String(pattern)}`, timeoutMs);
   }
 
+  /** The end of the program, when its last words have reached the screen. */
   async waitForExit(timeoutMs?: number): Promise<{ exitCode: number; signal: number | undefined }> {
-    await this.waitFor(() => this.exit !== undefined, 'end of the program', timeoutMs);
+    await this.waitFor(() => this.exit !== undefined && this.#pendingWrites === 0, 'end of the program', timeoutMs);
     return this.exit!;
   }
 
