@@ -1,5 +1,6 @@
 import { type Clock, sleep } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
+import { Patience } from '../base/patience.js';
 import type { Random } from '../base/random.js';
 import { blockName, type LocatedBlock, type ReplicaLocation } from '../protocol/block.js';
 import type { BlockChannelConnector } from '../protocol/block-stream.js';
@@ -92,10 +93,12 @@ export class BlockReader {
   #untried: ReplicaLocation[];
   #round = 0;
   readonly #reasons = new Set<string>();
+  readonly #patience: Patience;
 
   /** Sends the request for the first bytes at once. */
   constructor(file: ReadFileContext, located: LocatedBlock, range: { offsetInBlock: number; endInBlock: number }) {
     this.#file = file;
+    this.#patience = new Patience(file.clock);
     this.#located = located;
     this.#positionInBlock = range.offsetInBlock;
     this.#endInBlock = range.endInBlock;
@@ -130,6 +133,7 @@ export class BlockReader {
       if (answer?.isGood) {
         this.#settle(answer.asked);
         this.#noteDelivery(answer.asked, answer.piece?.bytes.length ?? 0, beganMs);
+        if (!answer.piece) this.#patience.stop();
         return answer.piece;
       }
       if (answer) this.#fail(answer.asked, answer.error);
@@ -143,26 +147,26 @@ export class BlockReader {
   }
 
   close(): void {
+    this.#patience.stop();
     this.#first?.drop();
     this.#dropSecond('failed');
   }
 
   /** The answer of whoever is first; undefined if that takes so long that somebody else should be asked as well. */
-  async #firstAnswer(first: AskedReplica, isFirstWait: boolean): Promise<Answer | undefined> {
-    const { clock, hedge } = this.#file;
+  #firstAnswer(first: AskedReplica, isFirstWait: boolean): Promise<Answer | undefined> {
+    const { hedge } = this.#file;
     const second = this.#second;
     if (second) return Promise.race([first.answer(), second.answer()]);
     if (hedge.delayMs === 0) return first.answer();
     // Of a replica that was slow a moment ago nobody waits for the proof again.
     const isKnownSlow = isFirstWait && (first.pace.isSlow || hedge.client.isBehind(first.replica.datanodeUuid));
-    let isOver: () => void;
-    const patience = new Promise<undefined>((resolve) => (isOver = () => resolve(undefined)));
-    const timer = clock.setTimer(() => isOver(), isKnownSlow ? 0 : hedge.delayMs);
-    try {
-      return await Promise.race([first.answer(), patience]);
-    } finally {
-      timer.cancel();
-    }
+    return new Promise((resolve) => {
+      const wait = this.#patience.begin(isKnownSlow ? 0 : hedge.delayMs, () => resolve(undefined));
+      void first.answer().then((answer) => {
+        this.#patience.end(wait);
+        resolve(answer);
+      });
+    });
   }
 
   /** Asks a second replica, if there is a good one that was not tried yet, and the client may. */

@@ -1,5 +1,6 @@
 import { crc32 } from '../base/checksum.js';
 import type { Clock } from '../base/clock.js';
+import { Patience } from '../base/patience.js';
 import { blockName, type LocatedBlock, type ReplicaLocation } from '../protocol/block.js';
 import { type BlockChannel, type BlockChannelConnector, decodePacketHeader, type Frame, frameTypes, packetChecksums, packetData, type PacketHeader } from '../protocol/block-stream.js';
 import { ChecksumError, InputOutputError } from '../protocol/errors.js';
@@ -24,6 +25,7 @@ export interface ReadContext {
 export class ReplicaReader {
   readonly replica: ReplicaLocation;
   readonly #context: ReadContext;
+  readonly #patience: Patience;
   readonly #located: LocatedBlock;
   readonly #endInBlock: number;
   readonly #limitMs: number;
@@ -37,6 +39,7 @@ export class ReplicaReader {
 
   constructor(context: ReadContext, located: LocatedBlock, replica: ReplicaLocation, range: { offsetInBlock: number; endInBlock: number; limitMs: number }) {
     this.#context = context;
+    this.#patience = new Patience(context.clock);
     this.#located = located;
     this.replica = replica;
     this.#positionInBlock = range.offsetInBlock;
@@ -60,7 +63,7 @@ export class ReplicaReader {
       if (status.offsetBytes > this.#positionInBlock) throw this.#broken(`begins at ${status.offsetBytes} where ${this.#positionInBlock} was asked for`);
     }
     while (!this.#isEnded) {
-      const frame = await readFrame(this.#channel, this.#context.clock, this.#limitMs);
+      const frame = await readFrame(this.#channel, this.#patience, this.#limitMs);
       let isKept = false;
       try {
         const bytes = this.#verified(frame);
@@ -76,6 +79,7 @@ export class ReplicaReader {
   /** Breaks off what is not at its end. */
   close(): void {
     this.#controller.abort();
+    this.#patience.stop();
     if (!this.#isEnded) this.#channel?.destroy();
     this.#opened.then(({ channel }) => (this.#isEnded ? undefined : channel.destroy()), () => {});
   }
@@ -108,6 +112,7 @@ export class ReplicaReader {
 
   #finish(): void {
     this.#isEnded = true;
+    this.#patience.stop();
     if (this.#positionInBlock < this.#endInBlock) {
       this.#channel!.destroy();
       throw this.#broken(`ended at ${this.#positionInBlock}, before ${this.#endInBlock}`);

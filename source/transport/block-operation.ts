@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.js';
+import type { Patience } from '../base/patience.js';
 import { type BlockChannel, type BlockChannelConnector, decodeControl, encodeControl, type Frame, frameTypes, type ReadRequest, type StatusMessage, type TransferRequest, type WriteRequest } from '../protocol/block-stream.js';
 import { fromWireError, InputOutputError, UnavailableError, type WireError } from '../protocol/errors.js';
 import { StallWatch } from './stall-watch.js';
@@ -78,12 +79,12 @@ async function exchange(channel: BlockChannel, address: string, request: BlockRe
  * The next frame; the channel is destroyed, and InputOutputError thrown, if none comes within `limitMs`, or if the other end ends the
  * channel: it must be in the middle of an operation.
  */
-export async function readFrame(channel: BlockChannel, clock: Clock, limitMs: number): Promise<Frame> {
+export async function readFrame(channel: BlockChannel, patience: Patience, limitMs: number): Promise<Frame> {
   let isLate = false;
-  const timer = clock.setTimer(() => {
+  const wait = patience.begin(limitMs, () => {
     isLate = true;
     channel.destroy();
-  }, limitMs);
+  });
   try {
     const frame = await channel.read();
     if (frame) return frame;
@@ -91,7 +92,7 @@ export async function readFrame(channel: BlockChannel, clock: Clock, limitMs: nu
     if (isLate) throw new InputOutputError(`${channel.remoteAddress} sent nothing for ${limitMs / 1000} s`, { cause: error });
     throw error;
   } finally {
-    timer.cancel();
+    patience.end(wait);
   }
   channel.destroy();
   throw new InputOutputError(`${channel.remoteAddress} closed the connection in the middle of an operation`);

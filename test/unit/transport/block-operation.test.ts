@@ -1,5 +1,6 @@
 import test from 'ava';
 import { ManualClock } from '../../../source/base/clock.js';
+import { Patience } from '../../../source/base/patience.js';
 import { type BlockChannel, type BlockChannelConnector, encodeControl, frameTypes, type ReadRequest, type StatusMessage } from '../../../source/protocol/block-stream.js';
 import { InputOutputError, ReplicaNotFoundError, toWireError, UnavailableError } from '../../../source/protocol/errors.js';
 import { openOperation, readFrame, RefusedError } from '../../../source/transport/block-operation.js';
@@ -90,7 +91,7 @@ test('a node that says nothing fails after the limit; one that hangs up, at once
   await t.throwsAsync(silent, { instanceOf: InputOutputError, message: 'dn1:1 sent nothing for 5 s' });
   const [near, far] = fakeChannelPair('dn1:1');
   far.end();
-  await t.throwsAsync(readFrame(near, clock, 5000), { instanceOf: InputOutputError, message: /dn1:1 closed the connection in the middle/ });
+  await t.throwsAsync(readFrame(near, new Patience(clock), 5000), { instanceOf: InputOutputError, message: /dn1:1 closed the connection in the middle/ });
   t.true(near.isDestroyed);
 });
 
