@@ -24,6 +24,7 @@ import { openFeed } from '../../source/transport/feed-client.js';
 import { listen, type NodeListener } from '../../source/transport/listen.js';
 import { createRpcCaller } from '../../source/transport/rpc-client.js';
 import { DiskFaults, faultyDisk } from './disk-faults.js';
+import { freePorts } from './free-ports.js';
 
 export interface MiniClusterOptions {
   dataNodeCount?: number;
@@ -75,7 +76,7 @@ export class MiniCluster {
     const cluster = new MiniCluster(await mkdtemp(join(tmpdir(), 'dfsh-mini-')), options);
     t.teardown(() => cluster.close());
     cluster.#store = options.isLmdb ? await openLmdbStore({ directory: join(cluster.directory, 'namenode'), logger: silentLogger }) : openMemoryStore();
-    await cluster.#startNameNode(0);
+    await cluster.#startNameNode((await freePorts(1))[0]!);
     const { dataNodeCount = 3 } = options;
     for (let index = 0; index < dataNodeCount; index++) await cluster.addNode();
     await cluster.waitFor((health) => !health.safeMode.isOn && health.datanodes.filter((node) => node.state === 'live').length === dataNodeCount);
@@ -288,6 +289,7 @@ export class MiniDataNode {
 
   /** Resolves once it is registered. The same port each time. */
   async start(): Promise<void> {
+    if (this.#port === 0) [this.#port] = (await freePorts(1)) as [number];
     const clock = systemClock;
     const logger = this.#logger;
     const store = await LocalBlockStore.open({ disk: faultyDisk(nodeDisk, this.faults), directories: this.directories, clock, random: systemRandom, logger });
