@@ -259,11 +259,11 @@ export class LocalReplicaWriter implements RevocableWriter {
    * rename, and until then a checksum file that says "finalized" vouches for no more than the data behind it (replica-recovery.ts).
    */
   async completeFiles(): Promise<void> {
-    const synced = this.isDurable ? [this.replica.synced(this.#data.dataSync())] : [];
-    const [written] = await Promise.allSettled([this.#completeChecksums()]);
-    if (written.status === 'fulfilled' && this.isDurable) synced.push(this.replica.synced(this.#meta.dataSync()));
-    await settleAll(synced);
-    if (written.status === 'rejected') throw written.reason;
+    if (!this.isDurable) return this.#completeChecksums();
+    await settleAll([
+      this.replica.synced(this.#data.dataSync()),
+      this.#completeChecksums().then(() => this.replica.synced(this.#meta.dataSync())),
+    ]);
   }
 
   async #completeChecksums(): Promise<void> {

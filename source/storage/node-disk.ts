@@ -23,11 +23,11 @@ const directWriteBytes = 16 * 1024;
 
 class NodeFile implements DiskFile {
   readonly #descriptor: number;
-  readonly #mode: OpenMode;
+  /** Nothing was written since the last sync, or at all. */
+  #isClean = true;
 
-  constructor(descriptor: number, mode: OpenMode) {
+  constructor(descriptor: number) {
     this.#descriptor = descriptor;
-    this.#mode = mode;
   }
 
   async read(target: Uint8Array, positionBytes: number): Promise<number> {
@@ -44,6 +44,7 @@ class NodeFile implements DiskFile {
 
   async write(bytes: Uint8Array, positionBytes: number, isDiskPrompt = false): Promise<void> {
     let done = 0;
+    this.#isClean = false;
     if (isDiskPrompt && bytes.length <= directWriteBytes) done = fs.writeSync(this.#descriptor, bytes, 0, bytes.length, positionBytes);
     while (done < bytes.length) {
       done += await call<number>((callback) =>
@@ -53,16 +54,23 @@ class NodeFile implements DiskFile {
   }
 
   truncate(lengthBytes: number): Promise<void> {
+    this.#isClean = false;
     return run((done) => fs.ftruncate(this.#descriptor, lengthBytes, done));
   }
 
-  dataSync(): Promise<void> {
-    return run((done) => fs.fdatasync(this.#descriptor, done));
+  async dataSync(): Promise<void> {
+    this.#isClean = true;
+    try {
+      await run((done) => fs.fdatasync(this.#descriptor, done));
+    } catch (error) {
+      this.#isClean = false;
+      throw error;
+    }
   }
 
-  /** What was only read is closed at once: that never waits for a disk, and a turn in the thread pool costs ten times as much. */
+  /** With nothing to write back a file is closed at once: that never waits for a disk, and a turn in the thread pool costs ten times as much. */
   async close(): Promise<void> {
-    if (this.#mode === 'read') fs.closeSync(this.#descriptor);
+    if (this.#isClean) fs.closeSync(this.#descriptor);
     else await run((done) => fs.close(this.#descriptor, done));
   }
 }
@@ -70,7 +78,7 @@ class NodeFile implements DiskFile {
 /** The disks of this machine. */
 export const nodeDisk: Disk = {
   async open(path, mode) {
-    return new NodeFile(await call<number>((done) => fs.open(path, flags[mode], 0o600, done)), mode);
+    return new NodeFile(await call<number>((done) => fs.open(path, flags[mode], 0o600, done)));
   },
 
   rename({ source, target }) {

@@ -1,7 +1,6 @@
-import { join } from 'node:path';
 import type { ReplicaWriter } from './block-store.js';
 import type { Volume } from './volume.js';
-import { dataName, metaName } from './volume-layout.js';
+import { dataName, entryPath, metaName } from './volume-layout.js';
 
 /** A replica that is not finalized, as the store remembers it; with or without a writer. */
 export class ReplicaBeingWritten {
@@ -53,7 +52,7 @@ export class ReplicaBeingWritten {
   }
 
   get dataPath(): string {
-    return join(this.directory, dataName(this.blockId));
+    return entryPath(this.directory, dataName(this.blockId));
   }
 
   get metaPath(): string {
@@ -61,7 +60,7 @@ export class ReplicaBeingWritten {
   }
 
   metaPathOf(generationStamp: number): string {
-    return join(this.directory, metaName(this.blockId, generationStamp));
+    return entryPath(this.directory, metaName(this.blockId, generationStamp));
   }
 }
 

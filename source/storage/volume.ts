@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { dirname } from 'node:path';
 import type { Clock, Timer } from '../base/clock.js';
 import type { Logger } from '../base/log.js';
 import type { StorageReport } from '../protocol/datanode-protocol.js';
@@ -6,7 +6,7 @@ import { StorageDamagedError } from '../protocol/errors.js';
 import { type Disk, type DiskLock, type DiskSpace, diskErrorCode, isAbsent } from './disk.js';
 import { syncAncestors } from './sync-ancestors.js';
 import { isUnused, readIdentity, type VolumeIdentity, writeIdentity } from './volume-identity.js';
-import { dataName, finalizedSubdirectory, metaName, replicaFolders } from './volume-layout.js';
+import { dataName, entryPath, finalizedSubdirectory, type FolderPaths, folderPaths, metaName } from './volume-layout.js';
 import { WatchedDisk } from './watched-disk.js';
 
 export interface VolumeOptions {
@@ -46,6 +46,7 @@ export class Volume {
   #failure: string | undefined;
   #probing: Promise<void> | undefined;
   #isStallTold = false;
+  readonly #folders: FolderPaths;
   readonly #subdirectories = new Map<string, Promise<void>>();
   readonly #directorySyncs = new Map<string, { running: Promise<void>; next: Promise<void> | undefined }>();
   #trashSequence = 0;
@@ -57,6 +58,7 @@ export class Volume {
 
   private constructor(options: VolumeOptions, index: number, disk: WatchedDisk, lock: DiskLock, identity: VolumeIdentity) {
     this.directory = options.directory;
+    this.#folders = folderPaths(options.directory);
     this.disk = disk;
     this.index = index;
     this.#clock = options.clock;
@@ -88,7 +90,7 @@ export class Volume {
         await syncAncestors((path) => disk.syncDirectory(path), directory);
         await writeIdentity(disk, directory, identity);
       }
-      for (const folder of Object.values(replicaFolders)) await disk.makeDirectory(join(directory, folder));
+      for (const folder of Object.values(folderPaths(directory))) await disk.makeDirectory(folder);
       await disk.syncDirectory(directory);
       const volume = new Volume(options, index, disk, lock, identity);
       await volume.#readSpace();
@@ -128,21 +130,21 @@ export class Volume {
     this.#identity = identity;
   }
 
-  folder(name: keyof typeof replicaFolders): string {
-    return join(this.directory, replicaFolders[name]);
+  folder(name: keyof FolderPaths): string {
+    return this.#folders[name];
   }
 
   finalizedDirectory(blockId: number): string {
-    return join(this.folder('current'), finalizedSubdirectory(blockId));
+    return entryPath(this.folder('current'), finalizedSubdirectory(blockId));
   }
 
   finalizedPaths(blockId: number, generationStamp: number): { data: string; meta: string } {
     const directory = this.finalizedDirectory(blockId);
-    return { data: join(directory, dataName(blockId)), meta: join(directory, metaName(blockId, generationStamp)) };
+    return { data: entryPath(directory, dataName(blockId)), meta: entryPath(directory, metaName(blockId, generationStamp)) };
   }
 
   quarantinedPaths(blockId: number, generationStamp: number): string[] {
-    return [join(this.folder('quarantine'), dataName(blockId)), join(this.folder('quarantine'), metaName(blockId, generationStamp))];
+    return [entryPath(this.folder('quarantine'), dataName(blockId)), entryPath(this.folder('quarantine'), metaName(blockId, generationStamp))];
   }
 
   /** Makes the directory for a finalized block, durably: after that a file in it needs but the sync of the directory itself. */
@@ -154,7 +156,7 @@ export class Volume {
         // One that was removed is not made again: what it held is gone, and the volume with it.
         await this.disk.readDirectory(this.folder('current'));
         await this.disk.makeDirectory(path);
-        await this.syncDirectory(join(path, '..'));
+        await this.syncDirectory(dirname(path));
         await this.syncDirectory(this.folder('current'));
       })();
       made.catch(() => this.#subdirectories.delete(path));
@@ -263,8 +265,8 @@ export class Volume {
   }
 
   async #probe(reason: unknown): Promise<void> {
-    const source = join(this.folder('tmp'), 'probe');
-    const target = join(this.folder('current'), 'probe');
+    const source = entryPath(this.folder('tmp'), 'probe');
+    const target = entryPath(this.folder('current'), 'probe');
     // If one of them was removed, the next replica has it made again.
     this.#subdirectories.clear();
     try {
@@ -294,7 +296,7 @@ export class Volume {
 
   /** Moves a file to the trash; gone from where it was when it resolves. An absent file is fine. */
   async discard(path: string): Promise<void> {
-    const target = join(this.folder('trash'), `${this.#clock.nowMs()}.${++this.#trashSequence}`);
+    const target = entryPath(this.folder('trash'), `${this.#clock.nowMs()}.${++this.#trashSequence}`);
     try {
       await this.disk.rename({ source: path, target });
     } catch (error) {
@@ -320,7 +322,7 @@ export class Volume {
         this.#hasNewTrash = false;
         for (const { name } of await this.disk.readDirectory(trash)) {
           if (this.#isClosed) return;
-          await this.disk.unlink(join(trash, name));
+          await this.disk.unlink(entryPath(trash, name));
         }
       }
       void this.refreshSpace();

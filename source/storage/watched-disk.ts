@@ -11,6 +11,9 @@ const lateMs = 100;
 const provenMs = 1000;
 const suspectMs = 10_000;
 
+/** What may take how long. */
+type CallKind = 'call' | 'sync';
+
 /**
  * A disk that knows since when it owes an answer, so that one that hangs is seen by those who have not asked it yet, and none of them lets
  * the whole process wait for it; and that waits for a descriptor when the process has none left (EMFILE), since that passes and says
@@ -48,26 +51,19 @@ export class WatchedDisk implements Disk {
   }
 
   async open(path: string, mode: OpenMode): Promise<DiskFile> {
-    const file = await this.#watchOpening(() => this.#disk.open(path, mode));
-    return {
-      read: (target, positionBytes) => this.#watch(file.read(target, positionBytes)),
-      write: (bytes, positionBytes) => this.#watch(file.write(bytes, positionBytes, this.isPrompt)),
-      truncate: (lengthBytes) => this.#watch(file.truncate(lengthBytes)),
-      dataSync: () => this.#watch(file.dataSync(), this.#pendingSyncs),
-      close: () => file.close(),
-    };
+    return new WatchedFile(this, await this.#watchOpening(() => this.#disk.open(path, mode)));
   }
 
   rename(paths: { source: string; target: string }): Promise<void> {
-    return this.#watch(this.#disk.rename(paths));
+    return this.watch(this.#disk.rename(paths));
   }
 
   unlink(path: string): Promise<void> {
-    return this.#watch(this.#disk.unlink(path));
+    return this.watch(this.#disk.unlink(path));
   }
 
   makeDirectory(path: string): Promise<void> {
-    return this.#watch(this.#disk.makeDirectory(path));
+    return this.watch(this.#disk.makeDirectory(path));
   }
 
   readDirectory(path: string): Promise<DiskEntry[]> {
@@ -75,23 +71,25 @@ export class WatchedDisk implements Disk {
   }
 
   readSize(path: string): Promise<number> {
-    return this.#watch(this.#disk.readSize(path));
+    return this.watch(this.#disk.readSize(path));
   }
 
   /** Without a descriptor nothing was synced yet: this one fsync may be asked for again. */
   syncDirectory(path: string): Promise<void> {
-    return this.#watchOpening(() => this.#disk.syncDirectory(path), this.#pendingSyncs);
+    return this.#watchOpening(() => this.#disk.syncDirectory(path), 'sync');
   }
 
   readSpace(path: string): Promise<DiskSpace> {
-    return this.#watch(this.#disk.readSpace(path));
+    return this.watch(this.#disk.readSpace(path));
   }
 
   lock(path: string): Promise<DiskLock> {
     return this.#disk.lock(path);
   }
 
-  async #watch<T>(call: Promise<T>, pending = this.#pending): Promise<T> {
+  /** Counts a call as one that the disk owes, until it has answered. */
+  async watch<T>(call: Promise<T>, kind: CallKind = 'call'): Promise<T> {
+    const pending = kind === 'sync' ? this.#pendingSyncs : this.#pending;
     const entry = { startMs: this.#clock.monotonicMs() };
     pending.add(entry);
     try {
@@ -99,15 +97,15 @@ export class WatchedDisk implements Disk {
     } finally {
       pending.delete(entry);
       this.#answeredMs = this.#clock.monotonicMs();
-      if (this.#answeredMs - entry.startMs >= (pending === this.#pendingSyncs ? lateSyncMs : lateMs)) this.#lateAnswerMs = this.#answeredMs;
+      if (this.#answeredMs - entry.startMs >= (kind === 'sync' ? lateSyncMs : lateMs)) this.#lateAnswerMs = this.#answeredMs;
     }
   }
 
-  async #watchOpening<T>(call: () => Promise<T>, pending = this.#pending): Promise<T> {
+  async #watchOpening<T>(call: () => Promise<T>, kind: CallKind = 'call'): Promise<T> {
     let endMs: number | undefined;
     for (let pauseMs = firstPauseMs; ; pauseMs *= 2) {
       try {
-        return await this.#watch(call(), pending);
+        return await this.watch(call(), kind);
       } catch (error) {
         if (!isOutOfDescriptors(error)) throw error;
         endMs ??= this.#clock.monotonicMs() + descriptorWaitMs;
@@ -115,6 +113,36 @@ export class WatchedDisk implements Disk {
       }
       await sleep(this.#clock, pauseMs);
     }
+  }
+}
+
+class WatchedFile implements DiskFile {
+  readonly #disk: WatchedDisk;
+  readonly #file: DiskFile;
+
+  constructor(disk: WatchedDisk, file: DiskFile) {
+    this.#disk = disk;
+    this.#file = file;
+  }
+
+  read(target: Uint8Array, positionBytes: number): Promise<number> {
+    return this.#disk.watch(this.#file.read(target, positionBytes));
+  }
+
+  write(bytes: Uint8Array, positionBytes: number): Promise<void> {
+    return this.#disk.watch(this.#file.write(bytes, positionBytes, this.#disk.isPrompt));
+  }
+
+  truncate(lengthBytes: number): Promise<void> {
+    return this.#disk.watch(this.#file.truncate(lengthBytes));
+  }
+
+  dataSync(): Promise<void> {
+    return this.#disk.watch(this.#file.dataSync(), 'sync');
+  }
+
+  close(): Promise<void> {
+    return this.#file.close();
   }
 }
 
