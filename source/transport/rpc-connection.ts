@@ -104,7 +104,7 @@ export class RpcConnection {
 
   #scheduleFlush(): void {
     this.#isFlushScheduled = true;
-    process.nextTick(() => {
+    setImmediate(() => {
       this.#isFlushScheduled = false;
       if (!this.#isOver && this.#outgoing.length > 0) this.#flush();
     });
