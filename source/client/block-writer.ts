@@ -137,7 +137,7 @@ export class BlockWriter {
 
   #create(): Promise<Pipeline> {
     const { chunkBytes, isDurable } = this.#file;
-    return Pipeline.open(this.#pipelineContext(), this.#targets, { stage: 'create', block: this.#block, token: this.#token, chunkBytes, isDurable, keepBytes: 0, isFinal: true });
+    return Pipeline.open(this.#pipelineContext(), this.#targets, { stage: 'create', block: this.#block, token: this.#token, chunkBytes, isDurable, keepBytes: 0, isFinal: true }, this.#queue);
   }
 
   /** A pipeline of a new generation from the survivors, each cut to the `keptBytes` that all acknowledged. */

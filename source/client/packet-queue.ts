@@ -73,6 +73,11 @@ export class PacketQueue {
     return packet;
   }
 
+  /** The block's one packet, if it is complete with that. */
+  get only(): Packet | undefined {
+    return this.#isComplete && this.#packets.length === 1 && this.#acknowledgedBytes === 0 ? this.#packets[0] : undefined;
+  }
+
   /** All that is unacknowledged is to be sent again. */
   rewind(): void {
     this.#sentCount = 0;

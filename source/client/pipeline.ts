@@ -36,6 +36,9 @@ export interface PipelineListener {
   onAcknowledged(entries: AckEntry[]): void;
 }
 
+/** A frame that fits in the buffers of a socket that nobody reads. */
+const smallFrameBytes = 72 * 1024;
+
 const reasons: Record<Exclude<AckStatus, 'ok'>, string> = {
   error: 'could not write the block',
   checksum: 'got bytes that do not match their checksum',
@@ -51,16 +54,21 @@ export class Pipeline {
   readonly #context: PipelineContext;
   readonly #channel: BlockChannel;
   readonly #targets: readonly ReplicaLocation[];
+  /** Went out with the request. */
+  readonly #sent: Packet | undefined;
   #failure: PipelineFailure | undefined;
 
-  private constructor(context: PipelineContext, channel: BlockChannel, targets: readonly ReplicaLocation[]) {
+  private constructor(context: PipelineContext, channel: BlockChannel, targets: readonly ReplicaLocation[], sent?: Packet) {
     this.#context = context;
     this.#channel = channel;
     this.#targets = targets;
+    this.#sent = sent;
   }
 
-  /** Resolves when every node of the pipeline is ready for packets. */
-  static async open(context: PipelineContext, targets: readonly ReplicaLocation[], request: Omit<WriteRequest, 'storageId' | 'downstream'>): Promise<Pipeline> {
+  /** Resolves when every node of the pipeline is ready for packets. If `queue` has one small packet and will have no more, it goes out with the request. */
+  static async open(context: PipelineContext, targets: readonly ReplicaLocation[], request: Omit<WriteRequest, 'storageId' | 'downstream'>, queue?: PacketQueue): Promise<Pipeline> {
+    const only = queue?.only;
+    const sent = only && only.frame.length <= smallFrameBytes ? only : undefined;
     const first = targets[0]!;
     let opening: BlockChannel | undefined;
     let failure: PipelineFailure | undefined;
@@ -72,18 +80,20 @@ export class Pipeline {
       },
     });
     try {
-      const body: WriteRequest = { ...request, storageId: first.storageId, downstream: targets.slice(1) };
+      if (sent) sent.pendingWrites++;
+      const body: WriteRequest = { ...request, storageId: first.storageId, downstream: targets.slice(1), ...(sent && { isFollowed: true }) };
       const { channel } = await openOperation(context.connector, first.address, { type: frameTypes.write, body }, {
         clock: context.clock,
         limitMs: watch.limitMs * 2,
         signal: context.signal,
+        following: sent?.frame,
         onChannel: (channel) => {
           opening = channel;
           watch.heard();
         },
         onWorking: () => watch.noteWorking(),
       });
-      return new Pipeline(context, channel, targets);
+      return new Pipeline(context, channel, targets, sent);
     } catch (error) {
       if (failure) throw failure;
       if (error instanceof RefusedError) {
@@ -93,6 +103,7 @@ export class Pipeline {
       throw new PipelineFailure(0, messageOf(error), { isOfTheWay: true });
     } finally {
       watch.stop();
+      if (sent) queue!.writeEnded(sent);
     }
   }
 
@@ -108,7 +119,10 @@ export class Pipeline {
     this.#context.signal.addEventListener('abort', onAbort, { once: true });
     const pump = () => {
       if (!queue.hasUnacknowledged) watch.heard();
-      for (let packet = queue.next(); packet; packet = queue.next()) this.#send(packet, queue, listener);
+      for (let packet = queue.next(); packet; packet = queue.next()) {
+        if (packet === this.#sent) listener.onSent(packet.endInBlock);
+        else this.#send(packet, queue, listener);
+      }
     };
     try {
       if (this.#context.signal.aborted) onAbort();

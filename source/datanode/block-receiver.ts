@@ -1,4 +1,5 @@
 import type { Timer } from '../base/clock.js';
+import { Patience } from '../base/patience.js';
 import { blockName } from '../protocol/block.js';
 import {
   type AckEntry,
@@ -35,6 +36,14 @@ const maxHeldPackets = 16;
 /** Packets that are not acknowledged yet; their bytes are released earlier. */
 const maxUnacknowledged = 64;
 
+/** A frame of the sender, and what it is good for. */
+interface Arrival {
+  frame: Frame;
+  header: PacketHeader | undefined;
+  /** Why it cannot be taken. */
+  problem: Error | undefined;
+}
+
 interface PendingPacket {
   sequence: number;
   endBytes: number;
@@ -57,8 +66,11 @@ export class BlockReceiver {
   readonly #channel: BlockChannel;
   readonly #request: WriteRequest;
   readonly #abort = new AbortController();
+  readonly #diskPatience: Patience;
   #writer!: ReplicaWriter;
   #downstream: BlockChannel | undefined;
+  /** The packet that came right behind the request and goes on with it, until it is taken here. */
+  #first: Arrival | undefined;
   readonly #pending: PendingPacket[] = [];
   #heldPackets = 0;
   #nextSequence = 0;
@@ -75,6 +87,7 @@ export class BlockReceiver {
     this.#node = node;
     this.#channel = channel;
     this.#request = request;
+    this.#diskPatience = new Patience(node.clock);
   }
 
   /** Breaks the operation off, from outside. */
@@ -87,7 +100,20 @@ export class BlockReceiver {
   /** True if the operation ended in good order: the channel takes the next one. */
   async run(): Promise<boolean> {
     this.#stopTelling = tellWorking(this.#node, this.#channel);
-    if (!(await this.#setUp())) return !this.#channel.isDestroyed;
+    try {
+      if (this.#request.isFollowed && this.#request.stage === 'create') {
+        const frame = await this.#channel.read();
+        if (!frame) return false;
+        this.#first = this.#look(frame, 0);
+      }
+      return (await this.#setUp()) ? await this.#write() : !this.#channel.isDestroyed;
+    } finally {
+      this.#first?.frame.release();
+      this.#stopTelling();
+    }
+  }
+
+  async #write(): Promise<boolean> {
     let isDone = false;
     try {
       const responding = this.#respond();
@@ -98,6 +124,7 @@ export class BlockReceiver {
       if (!isDone || !this.#request.isFinal) await this.#writer.close({ isDiscarded: !isDone && this.#request.stage === 'transfer' });
       if (!isDone) this.#downstream?.destroy();
       this.#lastCall?.cancel();
+      this.#diskPatience.stop();
       this.#stopTelling();
     }
     if (isDone && this.#downstream) this.#node.connector.release(this.#downstream);
@@ -110,7 +137,8 @@ export class BlockReceiver {
 
   async #setUp(): Promise<boolean> {
     const { downstream, stage } = this.#request;
-    const [writer, next] = await Promise.allSettled([this.#openWriter(), this.#openDownstream()]);
+    const problem = this.#first?.problem;
+    const [writer, next] = await Promise.allSettled(problem ? [Promise.reject(problem), undefined] : [this.#openWriter(), this.#openDownstream()]);
     if (writer.status === 'fulfilled') this.#writer = writer.value;
     if (next.status === 'fulfilled') this.#downstream = next.value;
     if (writer.status === 'fulfilled' && next.status === 'fulfilled') {
@@ -167,7 +195,7 @@ export class BlockReceiver {
       connector,
       next.address,
       { type: frameTypes.write, body },
-      { clock, limitMs: this.#downstreamLimitMs(), silenceMs: silenceLimitMs, signal: this.#abort.signal },
+      { clock, limitMs: this.#downstreamLimitMs(), silenceMs: silenceLimitMs, signal: this.#abort.signal, following: this.#first?.frame.raw },
     );
     return channel;
   }
@@ -180,16 +208,17 @@ export class BlockReceiver {
   async #receive(): Promise<void> {
     while (!this.#isOver && !this.#hasLast) {
       while (!this.#isOver && !this.#hasRoom()) await this.#woken();
+      const first = this.#first;
       let frame: Frame | null;
       try {
-        frame = await this.#channel.read();
+        frame = first?.frame ?? (await this.#channel.read());
       } catch (error) {
         return this.#senderLost(error);
       }
       if (!frame) return this.#senderLost(new InputOutputError('it hung up'));
+      this.#first = undefined;
       if (this.#isOver) return frame.release();
-      const header = frame.type === frameTypes.packet ? decodePacketHeader(frame) : undefined;
-      const problem = this.#problemOf(frame, header);
+      const { header, problem } = first ?? this.#look(frame, this.#writer.receivedBytes);
       if (problem || !header) {
         this.#log('stopped', problem);
         this.#push({
@@ -200,18 +229,22 @@ export class BlockReceiver {
         });
         return frame.release();
       }
-      this.#take(frame, header, this.#downstream?.write([frame.raw]));
+      this.#take(frame, header, first ? undefined : this.#downstream?.write([frame.raw]));
     }
   }
 
-  /** Why a frame cannot be taken; undefined if it can. */
-  #problemOf(frame: Frame, header: PacketHeader | undefined): Error | undefined {
+  #look(frame: Frame, receivedBytes: number): Arrival {
+    const header = frame.type === frameTypes.packet ? decodePacketHeader(frame) : undefined;
+    return { frame, header, problem: this.#problemOf(frame, header, receivedBytes) };
+  }
+
+  #problemOf(frame: Frame, header: PacketHeader | undefined, receivedBytes: number): Error | undefined {
     const { block, stage } = this.#request;
     if (frame.type !== frameTypes.packet) return new InvalidArgumentError(`${blockName(block)}: a frame in the middle of a write is no packet`);
     if (!header) return this.#damaged('a packet header from');
-    if (header.offsetInBlock !== this.#writer.receivedBytes) {
+    if (header.offsetInBlock !== receivedBytes) {
       return new InvalidArgumentError(
-        `${blockName(block)}: a packet begins at ${header.offsetInBlock}, ${this.#writer.receivedBytes} bytes have come so far`,
+        `${blockName(block)}: a packet begins at ${header.offsetInBlock}, ${receivedBytes} bytes have come so far`,
       );
     }
     const bad = findBadChunk(packetData(frame.body, header), packetChecksums(frame.body, header), header.chunkBytes);
@@ -298,20 +331,18 @@ export class BlockReceiver {
   }
 
   /** A disk that takes too long counts as one that failed: the pipeline goes on without it, and what it still does is of no use to anybody. */
-  async #ownStatus(packet: PendingPacket): Promise<AckStatus> {
-    const { clock, diskTimeoutMs } = this.#node;
-    let timer: Timer | undefined;
-    const late = new Promise<AckStatus>((resolve) => {
-      timer = clock.setTimer(() => {
+  #ownStatus(packet: PendingPacket): Promise<AckStatus> {
+    const { diskTimeoutMs } = this.#node;
+    return new Promise((resolve) => {
+      const wait = this.#diskPatience.begin(diskTimeoutMs, () => {
         this.#log('left out', new InputOutputError(`its disk did not take a packet within ${diskTimeoutMs / 1000} s`));
         resolve('error');
-      }, diskTimeoutMs, { background: true });
+      });
+      void packet.own.then((status) => {
+        this.#diskPatience.end(wait);
+        resolve(status);
+      });
     });
-    try {
-      return await Promise.race([packet.own, late]);
-    } finally {
-      timer?.cancel();
-    }
   }
 
   async #readAck(downstream: BlockChannel, packet: PendingPacket): Promise<AckEntry[]> {

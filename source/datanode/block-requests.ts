@@ -21,6 +21,7 @@ const writeSchema = Type.Object(
     keepBytes: byteCountSchema,
     previousGenerationStamp: Type.Optional(generationStampSchema),
     isFinal: Type.Boolean(),
+    isFollowed: Type.Optional(Type.Boolean()),
   },
   strict,
 );

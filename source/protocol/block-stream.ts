@@ -95,6 +95,8 @@ export interface WriteRequest {
   previousGenerationStamp?: number;
   /** transfer: finalize after LAST (repair), or keep the replica as one being written (it then joins a pipeline by `recover`). */
   isFinal: boolean;
+  /** create: the block's only packet comes right behind. It goes on with the request, and spares each hop of a small block a write. */
+  isFollowed?: boolean;
 }
 
 /** Asks a node to copy the first `block.lengthBytes` of its replica, being written or finalized, to `target`, to be kept as being written. */

@@ -29,6 +29,8 @@ export interface BlockOperationOptions {
   /** For how long the node may send nothing at all meanwhile; as long as the status may take if not said. */
   silenceMs?: number | undefined;
   signal?: AbortSignal | undefined;
+  /** A packet that goes out with a WRITE, before that is accepted: small enough to lie in the socket if it is not. In use until the operation is open, or has failed. */
+  following?: Uint8Array | undefined;
   /** Told of the channel before anything is sent. */
   onChannel?: ((channel: BlockChannel) => void) | undefined;
   /** The node says that it is at work. */
@@ -56,14 +58,15 @@ export async function openOperation(connector: BlockChannelConnector, address: s
 }
 
 async function exchange(channel: BlockChannel, address: string, request: BlockRequest, options: BlockOperationOptions): Promise<AcceptedStatus> {
-  const { signal, onChannel } = options;
+  const { signal, onChannel, following } = options;
   const onAbort = () => channel.destroy();
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
     if (signal?.aborted) throw new InputOutputError(`the operation was broken off before ${address} was asked`);
     onChannel?.(channel);
     // A failing write breaks the channel, and so the read of the status too, which then says why.
-    channel.write([encodeControl(request.type, request.body)]).catch(() => {});
+    const control = encodeControl(request.type, request.body);
+    channel.write(following ? [control, following] : [control]).catch(() => {});
     const frame = await readAnswer(channel, options);
     const status = statusOf(frame);
     frame.release();

@@ -249,6 +249,13 @@ export class TestWriter {
     return readStatus(this.channel);
   }
 
+  /** Opens with the block's one packet right behind the request, or without it though it is promised. */
+  openFollowed(pipeline: BenchNode[], block: Block, packet: { data: Buffer; offsetInBlock?: number; checksums?: Buffer } | undefined, more: Partial<WriteRequest> = {}): Promise<StatusMessage> {
+    const opening = this.open(pipeline, block, { isFollowed: true, ...more });
+    if (packet) void this.channel.write([packetFrame({ offsetInBlock: 0, chunkBytes: this.#chunkBytes, sequence: this.#sequence++, isLast: true, ...packet })]);
+    return opening;
+  }
+
   send(
     bytes: Buffer,
     offset: number,

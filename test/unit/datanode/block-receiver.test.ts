@@ -16,6 +16,10 @@ async function withPipeline(count: number, run: (bench: DatanodeBench, nodes: Be
   }
 }
 
+function activeWrites({ dataNode }: BenchNode): number | undefined {
+  return dataNode.metrics().find(({ name, labels }) => name === 'dfsh_datanode_operations' && labels?.kind === 'write')?.value;
+}
+
 for (const lengthBytes of [0, 1, 64, 256, 1000, 300_000]) {
   test(`a block of ${lengthBytes} bytes is on all three disks, whole and durable, when its last packet is acknowledged`, (t) =>
     withPipeline(3, async (bench, nodes) => {
@@ -35,6 +39,73 @@ for (const lengthBytes of [0, 1, 64, 256, 1000, 300_000]) {
       }
     }));
 }
+
+test('a packet right behind the request goes down the pipeline with it, before anybody has accepted the block', (t) =>
+  withPipeline(3, async (bench, nodes) => {
+    const bytes = content(1, 1000);
+    // The first node cannot accept before this: what the last one has by then came without its word.
+    let open!: () => void;
+    const opened = new Promise<void>((resolve) => (open = resolve));
+    nodes[0]!.disk.onCall = (call, path) => (call === 'open' && path.endsWith('blk_7') ? opened : undefined);
+    const writer = new TestWriter(bench.connect(nodes[0]!.address));
+    const opening = writer.openFollowed(nodes, block, { data: bytes });
+    await until(() => nodes[2]!.store.getReplica(7)?.state === 'finalized');
+    t.is(nodes[0]!.store.getReplica(7)?.visibleLengthBytes ?? 0, 0);
+    open();
+    t.like(await opening, { ok: true, offsetBytes: 0 });
+    t.deepEqual(
+      (await writer.readAck()).entries,
+      [0, 1, 2].map(() => ({ status: 'ok', receivedBytes: 1000, durableBytes: 1000 })),
+    );
+    for (const { store } of nodes) t.deepEqual(await readVerified(store, block), bytes);
+    t.like(await writer.openFollowed(nodes, { ...block, blockId: 8 }, { data: bytes }), { ok: true }, 'the channel takes the next block');
+    await writer.readAck();
+    for (const { store } of nodes) t.deepEqual(await readVerified(store, { ...block, blockId: 8 }), bytes);
+  }));
+
+test('a packet right behind the request that is damaged, or is none, or not the first, refuses the block, and leaves nothing on any node (fault 35)', (t) =>
+  withPipeline(2, async (bench, nodes) => {
+    const data = content(1, 100);
+    for (const [packet, code] of [
+      [{ data, checksums: Buffer.alloc(8) }, 1202],
+      [{ data, offsetInBlock: 64 }, 1008],
+    ] as const) {
+      const writer = new TestWriter(bench.connect(nodes[0]!.address));
+      const status = await writer.openFollowed(nodes, block, packet);
+      t.like(status, { ok: false, badDatanode: nodes[0]!.location.datanodeUuid });
+      t.is(status.ok ? 0 : status.error.code, code);
+      for (const { store } of nodes) t.is(store.getReplica(7), undefined);
+      t.like(await writer.open(nodes, { ...block, blockId: 100 + code }), { ok: true }, 'the channel takes the next block');
+      writer.channel.destroy();
+    }
+    const writer = new TestWriter(bench.connect(nodes[0]!.address));
+    const opening = writer.openFollowed(nodes, block, undefined);
+    void writer.channel.write([packetFrame({ data, offsetInBlock: 0, chunkBytes: 64, sequence: 0 }).fill(6, 1, 2)]);
+    t.like(await opening, { ok: false });
+    for (const { store } of nodes) t.is(store.getReplica(7), undefined);
+  }));
+
+test('a node that fails while a packet came with the request is named, and nothing is left where the block did not end', (t) =>
+  withPipeline(3, async (bench, nodes) => {
+    const data = content(1, 100);
+    bench.kill(nodes[1]!);
+    const writer = new TestWriter(bench.connect(nodes[0]!.address));
+    t.like(await writer.openFollowed(nodes, block, { data }), { ok: false, badDatanode: nodes[1]!.location.datanodeUuid });
+    for (const { store } of nodes) await until(() => store.getReplica(7) === undefined);
+    t.like(await writer.openFollowed([nodes[0]!, nodes[2]!], { ...block, blockId: 8 }, { data }), { ok: true }, 'the channel takes the next block');
+    t.is((await writer.readAck()).entries.length, 2);
+  }));
+
+test('a sender that dies before the packet that it promised leaves nothing', (t) =>
+  withPipeline(2, async (bench, nodes) => {
+    const writer = new TestWriter(bench.connect(nodes[0]!.address));
+    const opening = writer.openFollowed(nodes, block, undefined);
+    await until(() => activeWrites(nodes[0]!) === 1);
+    writer.channel.destroy();
+    await t.throwsAsync(opening);
+    await until(() => activeWrites(nodes[0]!) === 0);
+    for (const { store } of nodes) t.is(store.getReplica(7), undefined);
+  }));
 
 test('a channel takes one block after the other', (t) =>
   withPipeline(2, async (bench, nodes) => {
