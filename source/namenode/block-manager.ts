@@ -8,9 +8,10 @@ import { adminWords } from './admin-words.js';
 import type { BlockManagement, LocateOptions, RecoveryOrder, ReplicaPlace, TargetRequest } from './block-management.js';
 import { blockStates, packReplica, replicaFlags, replicaHas, replicaNode, replicaStorage, withFlags } from './block-map.js';
 import type { BlockRedundancy } from './block-redundancy.js';
-import type { BlockBeingWritten, BlocksBeingWritten, PipelineReplica } from './blocks-being-written.js';
+import type { BlocksBeingWritten, PipelineReplica } from './blocks-being-written.js';
 import type { DatanodeDescriptor } from './datanode-descriptor.js';
 import { NumberQueue } from './number-queue.js';
+import { type NodePlace, OpenBlockPlaces } from './open-block-places.js';
 import { chooseTargets, whyNot } from './placement.js';
 import { distanceBetween, type RackMapping } from './rack-mapping.js';
 import { locationOf, type RepairPlanner } from './repair-planner.js';
@@ -43,12 +44,14 @@ const serviceRanks: Record<AdminState, number> = { normal: 0, decommissioning: 0
 export class BlockManager implements BlockManagement {
   readonly #parts: BlockManagerParts;
   readonly #redundancy: BlockRedundancy;
+  readonly #openPlaces: OpenBlockPlaces;
   /** Replicas that only a client has confirmed, in the order of their deadlines: block id, node number, deadline, 1 on the second deadline. */
   readonly #unconfirmed = new NumberQueue('float64');
 
   constructor(parts: BlockManagerParts) {
     this.#parts = parts;
     this.#redundancy = parts.redundancy;
+    this.#openPlaces = new OpenBlockPlaces({ writing: parts.writing, datanodes: parts.redundancy.datanodes, lostNodeTimeoutMs: parts.lostNodeTimeoutMs });
   }
 
   chooseTargets(request: TargetRequest): ReplicaLocation[] {
@@ -117,7 +120,7 @@ export class BlockManager implements BlockManagement {
       // Whatever older generation it has by now: a pipeline that failed may have raised it.
       strangers.note(node, { blockId: block.blockId, generationStamp: Math.max(generationStamp, block.generationStamp - 1), lengthBytes }, 'leftover', nowMs);
     };
-    for (const old of [...(written?.replicas ?? []), ...(written?.leftovers ?? [])]) noteLeftover(this.#now(old.node), old.generationStamp, old.finalizedLengthBytes ?? 0);
+    for (const old of [...(written?.replicas ?? []), ...(written?.leftovers ?? [])]) noteLeftover(this.#openPlaces.now(old.node), old.generationStamp, old.finalizedLengthBytes ?? 0);
     // Written since before our start: other nodes may have been in its pipeline, and nobody tells of a replica that is not finalized.
     if (written && !written.isPipelineKnown) for (const node of this.#redundancy.datanodes.nodes) noteLeftover(node, block.generationStamp - 1, 0);
     this.#redundancy.recheck(entry);
@@ -156,19 +159,7 @@ export class BlockManager implements BlockManagement {
   }
 
   recoveryPlaces(blockId: number): { places: ReplicaLocation[]; areAll: boolean } {
-    const { datanodes } = this.#redundancy;
-    const written = this.#parts.writing.get(blockId);
-    if (!written) return { places: [], areAll: false };
-    const known = this.#placesOf(written).filter(({ node }) => !this.#isGone(node));
-    const others = written.isPipelineKnown ? [] : [...datanodes.nodes].filter((node) => !this.#isGone(node) && !known.some((other) => other.node === node));
-    const all = [...known, ...others.map((node) => ({ node, storageIndex: -1 }))];
-    const places = all
-      .filter(({ node }) => node.isAlive && node.epoch > 0)
-      .sort((a, b) => Number(a.node.isStale) - Number(b.node.isStale))
-      .map(({ node, storageIndex }) => ({ ...locationOf(node), storageId: node.storages[storageIndex]?.storageId ?? '' }));
-    // No node at all is known to a name node whose first one has not come yet. And one that was replaced may have a wrong address, or its replacement a wrong disk.
-    const isOver = all.length > 0 || (written.isPipelineKnown && written.replicas.every(({ node }) => datanodes.silenceMs(node) >= this.#parts.lostNodeTimeoutMs));
-    return { places, areAll: places.length === all.length && isOver };
+    return this.#openPlaces.forRecovery(blockId);
   }
 
   orderRecovery(order: RecoveryOrder, attempt: number): void {
@@ -219,7 +210,7 @@ export class BlockManager implements BlockManagement {
     }
     const written = writing.end(blockId);
     for (const { node, generationStamp } of [...(written?.replicas ?? []), ...(written?.leftovers ?? [])]) {
-      const now = this.#now(node);
+      const now = this.#openPlaces.now(node);
       if (now.isAlive) now.invalidations.add({ ...block, generationStamp });
     }
     // Whoever wrote it before our restart: nobody else would ever tell that node.
@@ -238,7 +229,7 @@ export class BlockManager implements BlockManagement {
     const distanceOf = this.#distancesFrom(options.readerAddress);
     const rankOf = (node: DatanodeDescriptor, isSuspect: boolean) => (node.isAlive ? 0 : 64_000) + (isSuspect ? 32_000 : 0) + 4000 * serviceRanks[node.adminState] + (node.isStale ? 2000 : 0) + distanceOf(node);
     if (written) {
-      for (const { node, storageIndex } of this.#placesOf(written)) if (node.isAlive || options.allReplicas) found.push({ node, storageIndex, isCorrupt: false, rank: rankOf(node, false) });
+      for (const { node, storageIndex } of this.#openPlaces.of(written)) if (node.isAlive || options.allReplicas) found.push({ node, storageIndex, isCorrupt: false, rank: rankOf(node, false) });
       // After our restart whoever writes it has not told yet where: its reader asks them all.
       if (!written.isPipelineKnown && !options.allReplicas) {
         for (const node of datanodes.nodes) {
@@ -266,31 +257,7 @@ export class BlockManager implements BlockManagement {
   }
 
   mayBeElsewhere(blockId: number): boolean {
-    const written = this.#parts.writing.get(blockId);
-    if (!written) return false;
-    const { datanodes } = this.#redundancy;
-    // One that was replaced for good is as good as asked.
-    if (this.#placesOf(written).some(({ node }) => !node.isAlive && datanodes.find(node.uuid) === node)) return true;
-    return !written.isPipelineKnown && datanodes.countWith('dead') > 0;
-  }
-
-  /** It was replaced, or let go dead: it can answer no more, and nobody is to wait for it. */
-  #isGone(node: DatanodeDescriptor): boolean {
-    return this.#redundancy.datanodes.find(node.uuid) !== node || (!node.isAlive && node.adminState === 'decommissioned');
-  }
-
-  /** One that was replaced at its address, and is back at another, as who it is now. */
-  #now(node: DatanodeDescriptor): DatanodeDescriptor {
-    return this.#redundancy.datanodes.find(node.uuid) ?? node;
-  }
-
-  /** Who has replicas of a block under construction, as who they are now. */
-  #placesOf({ replicas }: BlockBeingWritten): { node: DatanodeDescriptor; storageIndex: number }[] {
-    return replicas.flatMap(({ node, storageIndex }) => {
-      const now = this.#now(node);
-      if (now === node) return [{ node, storageIndex }];
-      return replicas.some((other) => other.node === now) ? [] : [{ node: now, storageIndex: -1 }];
-    });
+    return this.#openPlaces.mayBeElsewhere(blockId);
   }
 
   #distancesFrom(readerAddress: string): (node: DatanodeDescriptor) => number {
@@ -383,8 +350,8 @@ export class BlockManager implements BlockManagement {
     this.#unconfirmed.push(isSecond ? 1 : 0);
   }
 
-  #places(places: readonly { datanodeUuid: string; storageId: string }[]): { node: DatanodeDescriptor; storageIndex: number }[] {
-    const found: { node: DatanodeDescriptor; storageIndex: number }[] = [];
+  #places(places: readonly { datanodeUuid: string; storageId: string }[]): NodePlace[] {
+    const found: NodePlace[] = [];
     for (const { datanodeUuid, storageId } of places) {
       const node = this.#redundancy.datanodes.find(datanodeUuid);
       // A storage that is not known yet: its node will say where the replica really is.
