@@ -269,18 +269,24 @@ for (const unsynced of ['process', 'torn'] as const) {
   });
 }
 
+/** A store with one block of the bytes, in generation 9. */
+async function storeWith(bytes: Buffer, state: 'finalized' | 'being-written'): Promise<{ disk: SimulatedDisk; store: LocalBlockStore }> {
+  const disk = new SimulatedDisk();
+  const store = await open(disk, 1);
+  const writer = await store.create(request(1, 9));
+  await appendAll(writer, bytes, { chunkBytes, packetBytes: 333 });
+  if (state === 'finalized') await writer.finalize();
+  else await writer.sync();
+  return { disk, store };
+}
+
 for (const code of ['EIO', 'ENOSPC'] as const) {
   test(`a recovery whose disk call fails with ${code}, each call in turn, loses nothing: the next one ends it, and then a power cut takes nothing of it (faults 6, 7, 18, 21)`, async (t) => {
     const bytes = content(1, 1700);
     let failures = 0;
     for (const state of ['finalized', 'being-written'] as const) {
       for (let at = 1, isOver = false; !isOver; at++) {
-        const disk = new SimulatedDisk();
-        const store = await open(disk, 1);
-        const writer = await store.create(request(1, 9));
-        await appendAll(writer, bytes, { chunkBytes, packetBytes: 333 });
-        if (state === 'finalized') await writer.finalize();
-        else await writer.sync();
+        const { disk, store } = await storeWith(bytes, state);
         let calls = 0;
         let failed = '';
         disk.onCall = (call, path) => {
@@ -319,12 +325,7 @@ test('a block that is deleted after its recovery has failed leaves no file behin
   let failures = 0;
   for (const state of ['finalized', 'being-written'] as const) {
     for (let at = 1, isOver = false; !isOver; at++) {
-      const disk = new SimulatedDisk();
-      const store = await open(disk, 1);
-      const writer = await store.create(request(1, 9));
-      await appendAll(writer, bytes, { chunkBytes, packetBytes: 333 });
-      if (state === 'finalized') await writer.finalize();
-      else await writer.sync();
+      const { disk, store } = await storeWith(bytes, state);
       let syncs = 0;
       let failed = '';
       disk.onCall = (call, path) => {
