@@ -114,15 +114,18 @@ async function begin(environment: WriterEnvironment, path: string, options: Appe
   } finally {
     grace?.dispose();
   }
-  const { status } = opened;
+  const { status, firstBlock, append, isTemporary } = opened;
   const defaults = await defaultsComing.catch(async (error: unknown) => {
-    await (opened.append ? abandoned.recover(path, status.inodeId) : abandoned.delete(path, status.inodeId));
+    await (append ? abandoned.recover(path, status.inodeId) : abandoned.delete(path, status.inodeId));
     throw error;
   });
   const stop = new AbortController();
   const endLease = leases.begin(defaults.softLeaseLimitMs);
   const writer = new OutputStream({
-    ...opened,
+    status,
+    firstBlock,
+    append,
+    isTemporary,
     stop,
     pool: environment.pool,
     userSignal: signal,

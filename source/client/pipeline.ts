@@ -81,7 +81,7 @@ export class Pipeline {
     });
     try {
       if (sent) sent.pendingWrites++;
-      const body: WriteRequest = { ...request, storageId: first.storageId, downstream: targets.slice(1), ...(sent && { isFollowed: true }) };
+      const body: WriteRequest = { ...request, storageId: first.storageId, downstream: targets.slice(1), isFollowed: sent !== undefined };
       const { channel } = await openOperation(context.connector, first.address, { type: frameTypes.write, body }, {
         clock: context.clock,
         limitMs: watch.limitMs * 2,

@@ -172,7 +172,7 @@ export class BlockReceiver {
     if (stage === 'recover') return store.recover({ ...block, previousGenerationStamp, keepBytes, isDurable });
     try {
       // Which disk is this node's own affair, as in HDFS: it knows its room and its failures at this moment; the name node hears where it is.
-      const writer = await store.create({ ...block, storageId: '', chunkBytes, isDurable, isTemporary: stage === 'transfer' && isFinal, isCopy: stage === 'transfer' });
+      const writer = await store.create({ blockId: block.blockId, generationStamp: block.generationStamp, storageId: '', chunkBytes, isDurable, isTemporary: stage === 'transfer' && isFinal, isCopy: stage === 'transfer' });
       if (stage !== 'create' || !this.#node.deletions.covers(block)) return writer;
       await writer.close({ isDiscarded: true });
       throw new StaleGenerationError(`${blockName(block)} was deleted before its first byte came`, { blockId: block.blockId });
