@@ -36,7 +36,7 @@ export interface PipelineListener {
   onAcknowledged(entries: AckEntry[]): void;
 }
 
-/** A frame that fits in the buffers of a socket that nobody reads. */
+/** A larger packet gains nothing by going out with its request, and each node would hold it while it gets ready. */
 const smallFrameBytes = 72 * 1024;
 
 const reasons: Record<Exclude<AckStatus, 'ok'>, string> = {

@@ -149,7 +149,8 @@ export class BlockReceiver {
     }
     this.#stopTelling();
     this.#downstream?.destroy();
-    // A new replica that never got a byte is nothing; one of a broken pipeline is.
+    // A new replica that never got a byte is nothing; one of a broken pipeline is. Behind us the block may be whole already, if its packet went along:
+    // its writer abandons it then, and the name node has it deleted.
     if (writer.status === 'fulfilled') await this.#writer.close({ isDiscarded: stage !== 'recover' });
     // Whoever is nearer to the sender is named: it cannot know of the others' failures what it did not pass on itself.
     if (writer.status === 'rejected') {
@@ -211,7 +212,8 @@ export class BlockReceiver {
       const first = this.#first;
       let frame: Frame | null;
       try {
-        frame = first?.frame ?? (await this.#channel.read());
+        // Once the operation was broken off the read says so.
+        frame = first && !this.#channel.isDestroyed ? first.frame : await this.#channel.read();
       } catch (error) {
         return this.#senderLost(error);
       }

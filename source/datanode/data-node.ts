@@ -16,7 +16,7 @@ import { BlockReceiver } from './block-receiver.js';
 import { parseRead, parseTransfer, parseWrite } from './block-requests.js';
 import { BlockScanner } from './block-scanner.js';
 import { BlockSender } from './block-sender.js';
-import { refusal } from './channel-operation.js';
+import { drain, refusal } from './channel-operation.js';
 import { CommandExecutor } from './command-executor.js';
 import { nodeMetrics } from './data-node-metrics.js';
 import { NameNodeLink } from './name-node-link.js';
@@ -249,7 +249,8 @@ export class DataNode {
     } catch (error) {
       await channel.write([refusal(error, this.#options.store.datanodeUuid)]);
       // What follows may be packets of the operation that we refused.
-      return error instanceof OverloadedError;
+      await drain(channel, this.#node.clock);
+      return false;
     } finally {
       frame.release();
     }

@@ -44,7 +44,8 @@ export interface DiskFile {
    * known of those writes, and a second call lies (the kernel has marked the pages clean): never retry it.
    */
   dataSync(): Promise<void>;
-  close(): Promise<void>;
+  /** After all other calls have ended. `isDiskPrompt` as for a write. */
+  close(isDiskPrompt?: boolean): Promise<void>;
 }
 
 export interface DiskEntry {

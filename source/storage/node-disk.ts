@@ -23,7 +23,7 @@ const directWriteBytes = 16 * 1024;
 
 class NodeFile implements DiskFile {
   readonly #descriptor: number;
-  /** Nothing was written since the last sync, or at all. */
+  /** No write has ended since the last sync began, or at all. */
   #isClean = true;
 
   constructor(descriptor: number) {
@@ -44,18 +44,18 @@ class NodeFile implements DiskFile {
 
   async write(bytes: Uint8Array, positionBytes: number, isDiskPrompt = false): Promise<void> {
     let done = 0;
-    this.#isClean = false;
     if (isDiskPrompt && bytes.length <= directWriteBytes) done = fs.writeSync(this.#descriptor, bytes, 0, bytes.length, positionBytes);
     while (done < bytes.length) {
       done += await call<number>((callback) =>
         fs.write(this.#descriptor, bytes, done, bytes.length - done, positionBytes + done, callback),
       );
     }
+    this.#isClean = false;
   }
 
-  truncate(lengthBytes: number): Promise<void> {
+  async truncate(lengthBytes: number): Promise<void> {
+    await run((done) => fs.ftruncate(this.#descriptor, lengthBytes, done));
     this.#isClean = false;
-    return run((done) => fs.ftruncate(this.#descriptor, lengthBytes, done));
   }
 
   async dataSync(): Promise<void> {
@@ -68,9 +68,9 @@ class NodeFile implements DiskFile {
     }
   }
 
-  /** With nothing to write back a file is closed at once: that never waits for a disk, and a turn in the thread pool costs ten times as much. */
-  async close(): Promise<void> {
-    if (this.#isClean) fs.closeSync(this.#descriptor);
+  /** With nothing to write back it takes microseconds, and a turn in the thread pool ten times that; or milliseconds, if the file was unlinked meanwhile. */
+  async close(isDiskPrompt = false): Promise<void> {
+    if (isDiskPrompt && this.#isClean) fs.closeSync(this.#descriptor);
     else await run((done) => fs.close(this.#descriptor, done));
   }
 }

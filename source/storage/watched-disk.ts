@@ -11,7 +11,7 @@ const lateMs = 100;
 const provenMs = 1000;
 const suspectMs = 10_000;
 
-/** What may take how long. */
+/** A sync may take longer than the others before it is late. */
 type CallKind = 'call' | 'sync';
 
 /**
@@ -142,7 +142,7 @@ class WatchedFile implements DiskFile {
   }
 
   close(): Promise<void> {
-    return this.#file.close();
+    return this.#file.close(this.#disk.isPrompt);
   }
 }
 

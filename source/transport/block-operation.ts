@@ -29,7 +29,7 @@ export interface BlockOperationOptions {
   /** For how long the node may send nothing at all meanwhile; as long as the status may take if not said. */
   silenceMs?: number | undefined;
   signal?: AbortSignal | undefined;
-  /** A packet that goes out with a WRITE, before that is accepted: small enough to lie in the socket if it is not. In use until the operation is open, or has failed. */
+  /** A packet that goes out right behind a WRITE, before that is accepted. In use until the operation is open, or has failed. */
   following?: Uint8Array | undefined;
   /** Told of the channel before anything is sent. */
   onChannel?: ((channel: BlockChannel) => void) | undefined;

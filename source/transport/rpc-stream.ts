@@ -140,7 +140,7 @@ class ServedStream implements RpcStream {
     this.#send(JSON.stringify(helloOf(identity)));
   }
 
-  /** Answers of one turn of the event loop leave in one write. */
+  /** Answers that come of one callback (a batch of calls that was read, a commit) leave in one write. */
   #send(text: string): void {
     this.#watch.progress();
     this.#outgoing.push(text);

@@ -75,6 +75,8 @@ export class FakeCluster {
   replication = 3;
   pageBlocks = 1000;
   openChannels = 0;
+  /** Channels that were ever opened. */
+  connectionCount = 0;
   /** A block that its writer confirms on fewer nodes is not accepted. */
   minReplication = 1;
   #lastId = 1000;
@@ -273,6 +275,7 @@ export class FakeCluster {
         if (pooled && !pooled.isDestroyed) return pooled;
         const [near, far] = fakeChannelPair(address);
         this.openChannels++;
+        this.connectionCount++;
         void this.#serve(node, far)
           .catch(() => far.destroy())
           .finally(() => this.openChannels--);

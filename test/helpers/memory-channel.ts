@@ -9,7 +9,7 @@ const defaultWindowBytes = 256 * 1024;
 /**
  * Two ends of a block channel in memory: bytes are copied into a bounded window and cross it in turns of their own, so reads are
  * never answered within a write, a slow reader makes the writer wait, and the caller's buffers are its own again after a write.
- * `corrupt` may change the bytes on their way, and `fragmentBytes` cuts them anywhere.
+ * `corrupt` may change each piece on its way, and `fragmentBytes` cuts them anywhere.
  */
 export function createMemoryChannelPair(
   options: { clock?: Clock; idleTimeoutMs?: number; maxFramesInFlight?: number; windowBytes?: number; fragmentBytes?: number; corrupt?: (bytes: Buffer) => void; pool?: BufferPool } = {},
@@ -33,7 +33,7 @@ class MemoryTransport implements FrameTransport {
   #otherTransport!: MemoryTransport;
   #onTheWay: Buffer[] = [];
   #onTheWayBytes = 0;
-  #waiting: { pieces: Buffer; resolve: () => void; reject: (error: Error) => void }[] = [];
+  #waiting: { pieces: Buffer[]; resolve: () => void; reject: (error: Error) => void }[] = [];
   #isReceiverPaused = false;
   #isScheduled = false;
   #hasEnded = false;
@@ -55,7 +55,7 @@ class MemoryTransport implements FrameTransport {
   write(pieces: Uint8Array[]): Promise<void> {
     if (this.#isGone) return Promise.reject(reset());
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ pieces: Buffer.concat(pieces), resolve, reject });
+      this.#waiting.push({ pieces: pieces.map((piece) => Buffer.from(piece)), resolve, reject });
       this.#schedule();
     });
   }
@@ -119,9 +119,11 @@ class MemoryTransport implements FrameTransport {
   #take(): void {
     while (this.#waiting.length > 0 && this.#onTheWayBytes < this.#windowBytes) {
       const { pieces, resolve } = this.#waiting.shift()!;
-      this.#corrupt(pieces);
-      this.#onTheWay.push(pieces);
-      this.#onTheWayBytes += pieces.length;
+      for (const piece of pieces) {
+        this.#corrupt(piece);
+        this.#onTheWay.push(piece);
+        this.#onTheWayBytes += piece.length;
+      }
       resolve();
     }
   }

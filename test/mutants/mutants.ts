@@ -48,6 +48,13 @@ export const mutants: readonly Mutant[] = [
     caughtBy: ['unit/namenode/block-corruption.test.js'],
   },
   {
+    name: 'a packet that went out with its request goes out again',
+    of: 'a duplicated packet (fault 34)',
+    file: 'source/client/pipeline.ts',
+    changes: [{ from: 'if (packet === this.#sent) listener.onSent(packet.endInBlock);', to: 'if (packet === this.#sent && packet.sequence < 0) listener.onSent(packet.endInBlock);' }],
+    caughtBy: ['unit/client/output-stream.test.js'],
+  },
+  {
     name: 'the data of a replica is not synced',
     of: 'acknowledged blocks lost in a power cut',
     file: 'source/storage/local-replica-writer.ts',

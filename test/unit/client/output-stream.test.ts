@@ -2,6 +2,7 @@ import test from 'ava';
 import { ManualClock } from '../../../source/base/clock.js';
 import { CancelledError, FileAlreadyExistsError, InvalidArgumentError, NotReplicatedYetError, UnavailableError } from '../../../source/protocol/errors.js';
 import type { WriteProgress } from '../../../source/client/client-api.js';
+import type { WriteRequest } from '../../../source/protocol/block-stream.js';
 import { FakeCluster, patternBytes, writeFile } from '../../helpers/fake-cluster.js';
 
 test('a small file takes two calls of the name node, its rename included', async (t) => {
@@ -15,6 +16,20 @@ test('a small file takes two calls of the name node, its rename included', async
   t.deepEqual(degraded, []);
   t.deepEqual([...cluster.files.keys()], ['/f']);
   for (const node of cluster.nodes.slice(0, 3)) t.is(cluster.contentOn('/f', node).toString(), 'hello');
+});
+
+test('the one packet of a small block goes out with its request, once; a larger block is asked for first', async (t) => {
+  const cluster = new FakeCluster();
+  const client = cluster.client();
+  const packets: number[] = [];
+  cluster.onPacket = ({ request, sequence }) => void packets.push(request.block.blockId, sequence);
+  const large = patternBytes(200_000);
+  for (const [path, bytes] of [['/a', Buffer.from('hello')], ['/b', Buffer.from('world')], ['/c', large], ['/d', Buffer.from('again')]] as const) await writeFile(client, path, bytes);
+  t.deepEqual(cluster.requests.map(({ body }) => (body as WriteRequest).isFollowed), [true, true, false, true]);
+  t.deepEqual(packets, cluster.requests.flatMap(({ body }) => [body.block.blockId, 0]));
+  t.is(cluster.connectionCount, 1, 'a packet too many would have ended the first one');
+  t.true(cluster.contentOn('/c', cluster.nodes[2]!).equals(large));
+  t.is(cluster.contentOn('/d', cluster.nodes[2]!).toString(), 'again');
 });
 
 test('an empty file that is known to be empty takes no block', async (t) => {

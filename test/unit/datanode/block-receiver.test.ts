@@ -46,7 +46,7 @@ test('a packet right behind the request goes down the pipeline with it, before a
     // The first node cannot accept before this: what the last one has by then came without its word.
     let open!: () => void;
     const opened = new Promise<void>((resolve) => (open = resolve));
-    nodes[0]!.disk.onCall = (call, path) => (call === 'open' && path.endsWith('blk_7') ? opened : undefined);
+    nodes[0]!.disk.onCall = (call, path) => (call === 'create' && path.endsWith('blk_7') ? opened : undefined);
     const writer = new TestWriter(bench.connect(nodes[0]!.address));
     const opening = writer.openFollowed(nodes, block, { data: bytes });
     await until(() => nodes[2]!.store.getReplica(7)?.state === 'finalized');
@@ -85,9 +85,47 @@ test('a packet right behind the request that is damaged, or is none, or not the 
     for (const { store } of nodes) t.is(store.getReplica(7), undefined);
   }));
 
-test('a node that fails while a packet came with the request is named, and nothing is left where the block did not end', (t) =>
+test('a packet right behind the request that is changed between two nodes refuses the block, and the one that got it is named (fault 35)', (t) =>
+  withPipeline(3, async (bench, nodes) => {
+    bench.faults.set(nodes[1]!.address, { corrupt: (bytes) => (bytes[bytes.length - 5]! ^= 1) });
+    const writer = new TestWriter(bench.connect(nodes[0]!.address));
+    const status = await writer.openFollowed(nodes, block, { data: content(1, 500) });
+    t.like(status, { ok: false, badDatanode: nodes[1]!.location.datanodeUuid });
+    t.is(status.ok ? 0 : status.error.code, 1202);
+    for (const { store } of nodes) await until(() => store.getReplica(7) === undefined);
+    const failures = nodes.map(({ dataNode }) => dataNode.metrics().find(({ name }) => name === 'dfsh_datanode_checksum_failures_total')?.value);
+    t.deepEqual(failures, [0, 1, 0]);
+  }));
+
+test('a node that is closed while a packet came with the request breaks off, and keeps nothing as whole', (t) =>
+  withPipeline(2, async (bench, nodes) => {
+    let open!: () => void;
+    const opened = new Promise<void>((resolve) => (open = resolve));
+    nodes[0]!.disk.onCall = (call, path) => (call === 'create' && path.endsWith('blk_7') ? opened : undefined);
+    const writer = new TestWriter(bench.connect(nodes[0]!.address));
+    const opening = writer.openFollowed(nodes, block, { data: content(1, 100) });
+    await until(() => nodes[1]!.store.getReplica(7)?.state === 'finalized');
+    // The second node's acceptance crosses the channel in a few turns.
+    for (let turn = 0; turn < 50; turn++) await new Promise(setImmediate);
+    const closing = nodes[0]!.dataNode.close();
+    await t.throwsAsync(opening);
+    open();
+    await closing;
+    t.not(nodes[0]!.store.getReplica(7)?.state, 'finalized');
+  }));
+
+test('a node that fails while a packet came with the request is named, and nothing is left but where the block has ended', (t) =>
   withPipeline(3, async (bench, nodes) => {
     const data = content(1, 100);
+    nodes[0]!.disk.onCall = async (call, path) => {
+      if (call !== 'create' || !path.endsWith('blk_6')) return;
+      await until(() => nodes[2]!.store.getReplica(6)?.state === 'finalized');
+      throw failure('EIO', 'out of order');
+    };
+    const first = new TestWriter(bench.connect(nodes[0]!.address));
+    t.like(await first.openFollowed(nodes, { ...block, blockId: 6 }, { data }), { ok: false, badDatanode: nodes[0]!.location.datanodeUuid });
+    t.is(nodes[0]!.store.getReplica(6), undefined);
+    await until(() => nodes[1]!.store.getReplica(6)?.state !== 'being-written');
     bench.kill(nodes[1]!);
     const writer = new TestWriter(bench.connect(nodes[0]!.address));
     t.like(await writer.openFollowed(nodes, block, { data }), { ok: false, badDatanode: nodes[1]!.location.datanodeUuid });
@@ -417,7 +455,8 @@ test('more operations than the limit are refused, with an error that says to try
       t.is(status.ok ? 0 : status.error.code, 1310);
       await first.sendAll(content(1, 10));
       await first.readAck();
-      t.like(await second.open(nodes, { ...block, blockId: 8 }), { ok: true });
+      t.is(await second.channel.read(), null, 'what follows the refused request is nothing to answer');
+      t.like(await new TestWriter(bench.connect(nodes[0]!.address)).open(nodes, { ...block, blockId: 8 }), { ok: true });
     },
     { maxOperations: 1 },
   ));
