@@ -269,13 +269,13 @@ export class NameNodeLink {
     }
   }
 
-  async #sendNotices(session: Session, { method, notices }: NoticeBatch): Promise<void> {
+  async #sendNotices(session: Session, { method, firstNotice, notices }: NoticeBatch): Promise<void> {
     const { sender } = session;
     const { signal } = session.ended;
     switch (method) {
       case 'events': {
         const events = notices.flatMap((notice) => (notice.kind === 'received' || notice.kind === 'deleted' ? [notice] : []));
-        await this.#call('datanode.blockReceivedAndDeleted', { ...sender, events }, signal);
+        await this.#call('datanode.blockReceivedAndDeleted', { ...sender, firstNotice, events }, signal);
         return;
       }
       case 'corrupt': {
@@ -291,13 +291,13 @@ export class NameNodeLink {
               ]
             : [],
         );
-        await this.#call('datanode.reportCorrupt', { ...sender, replicas }, signal);
+        await this.#call('datanode.reportCorrupt', { ...sender, firstNotice, replicas }, signal);
         return;
       }
       case 'intact': {
         await this.#call(
           'datanode.reportIntact',
-          { ...sender, replicas: notices.map(({ storageId, block }) => ({ storageId, block })) },
+          { ...sender, firstNotice, replicas: notices.map(({ storageId, block }) => ({ storageId, block })) },
           signal,
         );
         return;

@@ -7,18 +7,20 @@ export type ReplicaNotice =
   | { kind: 'intact'; storageId: string; block: Block };
 
 /** Notices that one call carries: all received and deleted, or all corrupt, or all intact. */
-export type NoticeBatch = { method: 'events' | 'corrupt' | 'intact'; notices: ReplicaNotice[] };
+export type NoticeBatch = { method: 'events' | 'corrupt' | 'intact'; firstNotice: number; notices: ReplicaNotice[] };
 
 const maxEventsPerBatch = 1000;
 
 /**
  * Notices on their way to the name node, in the order in which things happened: a replica that was put aside and came back must not be
- * heard of the other way round. A batch stays until it is known to have arrived; sending one twice is harmless. When there are too many they are
- * dropped, and a full block report says the same.
+ * heard of the other way round. A batch stays until it is known to have arrived. The notices are numbered, so that the name node takes each one
+ * once, however often, and late, a copy of it comes. When there are too many they are dropped, and a full block report says the same.
  */
 export class ReportOutbox {
   readonly #maxNotices: number;
   #notices: ReplicaNotice[] = [];
+  /** Number of the first one there is, or of the next that comes. */
+  #firstNotice = 1;
   #isReportDue = false;
   #wake: (() => void) | undefined;
 
@@ -36,7 +38,7 @@ export class ReportOutbox {
 
   add(notice: ReplicaNotice): void {
     if (this.#notices.length >= this.#maxNotices) {
-      this.#notices = [];
+      this.#forget(this.#notices.length);
       this.#isReportDue = true;
     }
     this.#notices.push(notice);
@@ -60,13 +62,18 @@ export class ReportOutbox {
     const method = methodOf(first);
     let count = 1;
     while (count < Math.min(this.#notices.length, maxEventsPerBatch) && methodOf(this.#notices[count]!) === method) count++;
-    return { method, notices: this.#notices.slice(0, count) };
+    return { method, firstNotice: this.#firstNotice, notices: this.#notices.slice(0, count) };
   }
 
   /** The batch has arrived. */
   drop(batch: NoticeBatch): void {
     // After an overflow the begin of the queue is no longer that of the batch.
-    if (this.#notices[0] === batch.notices[0]) this.#notices.splice(0, batch.notices.length);
+    if (this.#notices[0] === batch.notices[0]) this.#forget(batch.notices.length);
+  }
+
+  #forget(count: number): void {
+    this.#notices.splice(0, count);
+    this.#firstNotice += count;
   }
 
   /** Resolves when there is something to send, or the signal aborts. */

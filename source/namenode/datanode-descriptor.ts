@@ -73,6 +73,8 @@ export class DatanodeDescriptor implements PlacementCandidate {
   readonly strangers = new Map<number, StrangeReplica>();
   readonly leftovers = new Map<number, StrangeReplica>();
   readonly recentEvents = new RecentReplicaEvents();
+  /** Number of the last notice of this registration that was taken in. */
+  lastNotice = 0;
   readonly invalidations = new InvalidationQueue();
   /** Replicas to check, and when that was last ordered (0: not yet). */
   readonly verifications = new Map<number, { block: Block; orderedMs: number }>();

@@ -212,6 +212,7 @@ export class DatanodeManager {
     }
     if (before.isNewProcess) node.peerWaits = [];
     node.epoch = epoch;
+    node.lastNotice = 0;
     node.bootNonce = params.bootNonce;
     node.host = params.host;
     const isMoved = this.setRack(node, rack) && before.epoch > 0;

@@ -189,7 +189,7 @@ export class DatanodeService implements Handlers<DatanodeProtocol> {
     const node = this.#parts.datanodes.aliveSender(message);
     const { redundancy, strangers, reportRaceMs } = this.#parts;
     const nowMs = this.#parts.clock.monotonicMs();
-    for (const { storageId, kind, block } of message.events) {
+    for (const { storageId, kind, block } of newOnes(node, message.firstNotice, message.events)) {
       if (kind === 'received') {
         const storage = this.#storage(node, storageId);
         if (storage.isFailed) continue;
@@ -214,7 +214,7 @@ export class DatanodeService implements Handlers<DatanodeProtocol> {
     const { redundancy, strangers, events } = this.#parts;
     const { map } = redundancy;
     const lines: string[] = [];
-    for (const { block, isQuarantined, reason } of message.replicas) {
+    for (const { block, isQuarantined, reason } of newOnes(node, message.firstNotice, message.replicas)) {
       node.verifications.delete(block.blockId);
       const entry = map.find(block.blockId);
       if (entry < 0 || map.generationStamp(entry) !== block.generationStamp) {
@@ -248,7 +248,7 @@ export class DatanodeService implements Handlers<DatanodeProtocol> {
     const node = this.#parts.datanodes.aliveSender(message);
     const { redundancy } = this.#parts;
     const { map } = redundancy;
-    for (const { block } of message.replicas) {
+    for (const { block } of newOnes(node, message.firstNotice, message.replicas)) {
       node.verifications.delete(block.blockId);
       const entry = map.find(block.blockId);
       const index = entry < 0 ? -1 : map.indexOfNode(entry, node.number);
@@ -273,4 +273,16 @@ export class DatanodeService implements Handlers<DatanodeProtocol> {
 
 function* once(work: () => void): ReportWork {
   work();
+}
+
+/**
+ * The notices of a message that were not taken in before. It is sent again until it is answered, with more of them then; and a copy of it that
+ * was held up on its way must not bring back what has gone since.
+ */
+function* newOnes<T>(node: DatanodeDescriptor, firstNotice: number, notices: readonly T[]): Iterable<T> {
+  for (const [index, notice] of notices.entries()) {
+    if (firstNotice + index <= node.lastNotice) continue;
+    yield notice;
+    node.lastNotice = firstNotice + index;
+  }
 }

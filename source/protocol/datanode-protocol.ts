@@ -8,6 +8,7 @@ const uuid = Type.String({ minLength: 1, maxLength: 64 });
 /** A number that the name node gives at each registration; every later message carries it, and one of an older epoch is refused. */
 const epoch = Type.Integer({ minimum: 1 });
 const sender = { datanodeUuid: uuid, epoch };
+const firstNotice = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, description: "Number of the first of them. All that one process says of its replicas is numbered, in order: what was taken in already is passed over" });
 
 /** One storage directory of a data node. */
 export const storageReportSchema = Type.Object(
@@ -130,6 +131,7 @@ export const datanodeProtocol = {
     Type.Object(
       {
         ...sender,
+        firstNotice,
         events: Type.Array(
           Type.Object({ storageId: uuid, kind: Type.Union([Type.Literal('received'), Type.Literal('deleted')]), block: blockSchema }, strict),
           { maxItems: 10_000 },
@@ -141,12 +143,12 @@ export const datanodeProtocol = {
   ),
   'datanode.reportCorrupt': query(
     'Replicas that this node itself found rotten or unreadable, and put aside (`isQuarantined`) so that a good copy may take their place',
-    Type.Object({ ...sender, replicas: Type.Array(Type.Object({ storageId: uuid, block: blockSchema, isQuarantined: Type.Boolean(), reason: Type.String({ maxLength: 500 }) }, strict), { minItems: 1, maxItems: 1000 }) }, strict),
+    Type.Object({ ...sender, firstNotice, replicas: Type.Array(Type.Object({ storageId: uuid, block: blockSchema, isQuarantined: Type.Boolean(), reason: Type.String({ maxLength: 500 }) }, strict), { minItems: 1, maxItems: 1000 }) }, strict),
     Type.Null(),
   ),
   'datanode.reportIntact': query(
     'Replicas that a reader had called rotten and that passed their checksums here',
-    Type.Object({ ...sender, replicas: Type.Array(Type.Object({ storageId: uuid, block: blockSchema }, strict), { minItems: 1, maxItems: 1000 }) }, strict),
+    Type.Object({ ...sender, firstNotice, replicas: Type.Array(Type.Object({ storageId: uuid, block: blockSchema }, strict), { minItems: 1, maxItems: 1000 }) }, strict),
     Type.Null(),
   ),
   'datanode.reportAbandoned': query(

@@ -205,6 +205,7 @@ export class SimulatedDatanode {
   readonly #cluster: BlockCluster;
   readonly #options: Partial<SimulatedDatanodeOptions>;
   #bootCount = 0;
+  #lastNotice = 0;
   #reportId = 0;
   #lastBeatMs = Number.NEGATIVE_INFINITY;
 
@@ -242,7 +243,7 @@ export class SimulatedDatanode {
 
   async tellQuarantined(): Promise<void> {
     const replicas = [...this.quarantined.values()].map((block) => ({ storageId: this.storageId, block, isQuarantined: true, reason: 'checksum of chunk 3' }));
-    if (replicas.length > 0) await this.#service['datanode.reportCorrupt']({ datanodeUuid: this.uuid, epoch: this.epoch, replicas }, datanodeContext);
+    if (replicas.length > 0) await this.#service['datanode.reportCorrupt']({ ...this.sender(replicas.length), replicas }, datanodeContext);
   }
 
   async reportAbandoned(replicas: Block[]): Promise<void> {
@@ -252,6 +253,13 @@ export class SimulatedDatanode {
   async report(replicas: Iterable<Block> = this.replicas.values()): Promise<void> {
     const sorted = [...replicas].sort((a, b) => a.blockId - b.blockId);
     await this.reportSlice({ reportId: ++this.#reportId, sliceIndex: 0, isLast: true, replicas: sorted });
+  }
+
+  /** Of the next so many notices. */
+  sender(noticeCount = 1): { datanodeUuid: string; epoch: number; firstNotice: number } {
+    const firstNotice = this.#lastNotice + 1;
+    this.#lastNotice += noticeCount;
+    return { datanodeUuid: this.uuid, epoch: this.epoch, firstNotice };
   }
 
   nextReportId(): number {
@@ -267,7 +275,7 @@ export class SimulatedDatanode {
 
   tell(kind: 'received' | 'deleted', block: Block): void {
     if (!this.isRunning || this.isCutOff) return;
-    void this.#service['datanode.blockReceivedAndDeleted']({ datanodeUuid: this.uuid, epoch: this.epoch, events: [{ storageId: this.storageId, kind, block }] }, datanodeContext);
+    void this.#service['datanode.blockReceivedAndDeleted']({ ...this.sender(), events: [{ storageId: this.storageId, kind, block }] }, datanodeContext);
   }
 
   /** Has it on disk from now on. */
@@ -345,7 +353,7 @@ export class SimulatedDatanode {
   /** Rotten ones are put aside: they are not among its replicas any more. */
   async #verify(block: Block): Promise<void> {
     if (!this.rotten.has(block.blockId)) {
-      await this.#service['datanode.reportIntact']({ datanodeUuid: this.uuid, epoch: this.epoch, replicas: [{ storageId: this.storageId, block }] }, datanodeContext);
+      await this.#service['datanode.reportIntact']({ ...this.sender(), replicas: [{ storageId: this.storageId, block }] }, datanodeContext);
       return;
     }
     this.replicas.delete(block.blockId);

@@ -17,6 +17,13 @@ export const mutants: readonly Mutant[] = [
     caughtBy: ['unit/namenode/block-report-append.test.js'],
   },
   {
+    name: 'a notice that comes late once more is taken again',
+    of: 'fault 32: a last replica was deleted for one that had gone',
+    file: 'source/namenode/datanode-service.ts',
+    changes: [{ from: '    if (firstNotice + index <= node.lastNotice) continue;\n', to: '' }],
+    caughtBy: ['unit/namenode/block-report.test.js'],
+  },
+  {
     name: 'a small state file is written in place',
     of: 'HDFS-1220, 1221, 6820',
     file: 'source/storage/small-file.ts',

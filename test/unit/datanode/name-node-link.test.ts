@@ -124,6 +124,11 @@ test('a message whose outcome is unknown is sent again, and nothing overtakes it
     await until(() => node.nameNode.events().length >= 3);
     t.deepEqual(node.nameNode.events(), ['received 1_9', 'received 2_9', 'deleted 1_9']);
     t.true(failures >= 2);
+    let next = 1;
+    for (const { firstNotice, events } of node.nameNode.all('datanode.blockReceivedAndDeleted')) {
+      t.is(firstNotice, next, 'each notice has its number, the same when it is sent again');
+      next += events.length;
+    }
   }));
 
 test('what comes while a full report is on its way is heard of after it', (t) =>

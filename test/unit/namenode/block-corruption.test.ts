@@ -145,7 +145,7 @@ test('what a node could not put aside is not served, and deleted once the block 
   await cluster.run(1000);
   const bad = cluster.holders(block)[0]!;
   await cluster.services.service['datanode.reportCorrupt'](
-    { datanodeUuid: bad.uuid, epoch: bad.epoch, replicas: [{ storageId: bad.storageId, block, isQuarantined: false, reason: 'EIO' }] },
+    { ...bad.sender(), replicas: [{ storageId: bad.storageId, block, isQuarantined: false, reason: 'EIO' }] },
     { user: 'dfs', clientId: 'node', role: 'datanode', remoteAddress: '127.0.0.1:1' },
   );
   bad.rotten.add(block.blockId);

@@ -115,10 +115,38 @@ test('what an older life of the node sends is refused, and a client may not spea
   const [node] = cluster.nodes;
   const context = { user: 'dfs', clientId: 'x', role: 'datanode', remoteAddress: '127.0.0.1:1' } as const;
   const events = [{ storageId: node!.storageId, kind: 'deleted', block: { blockId: 1, generationStamp: 1, lengthBytes: 1 } }] as const;
-  const message = { datanodeUuid: node!.uuid, epoch: node!.epoch - 1, events: [...events] };
+  const message = { ...node!.sender(), epoch: node!.epoch - 1, events: [...events] };
   await t.throwsAsync(async () => service['datanode.blockReceivedAndDeleted'](message, context), { instanceOf: UnregisteredNodeError, message: /registration \d+, which is over \(now \d+\); register again/ });
   await t.throwsAsync(async () => service['datanode.blockReceivedAndDeleted']({ ...message, datanodeUuid: 'nobody' }, context), { instanceOf: UnregisteredNodeError });
   await t.throwsAsync(async () => service['datanode.blockReceivedAndDeleted']({ ...message, epoch: node!.epoch }, { ...context, role: 'client' }), { instanceOf: PermissionDeniedError });
+});
+
+test('a notice that comes once more, late, is passed over: what has gone since is not counted, and the last copy stays (fault 32)', async (t) => {
+  const cluster = await BlockCluster.started(3);
+  const { service } = cluster.services;
+  const [node, other] = cluster.nodes;
+  const block = cluster.write();
+  await cluster.run(1000);
+  const context = { user: 'dfs', clientId: 'x', role: 'datanode', remoteAddress: '127.0.0.1:1' } as const;
+  const { storageId } = node!;
+  const message = { ...node!.sender(2), events: [{ storageId, kind: 'received' as const, block }, { storageId, kind: 'received' as const, block: { ...block, blockId: 999_999 } }] };
+  await service['datanode.blockReceivedAndDeleted'](message, context);
+  node!.replicas.delete(block.blockId);
+  node!.tell('deleted', block);
+  t.deepEqual(cluster.locations(block), ['dn2', 'dn3']);
+  await service['datanode.blockReceivedAndDeleted'](message, context);
+  await service['datanode.reportIntact']({ ...message, firstNotice: message.firstNotice, replicas: [{ storageId, block }] }, context);
+  t.deepEqual(cluster.locations(block), ['dn2', 'dn3'], 'it is known to be gone');
+  // With more behind what was said already, only that is news.
+  const more = { ...message, events: [...message.events, { storageId, kind: 'deleted' as const, block }, { storageId, kind: 'received' as const, block }] };
+  await service['datanode.blockReceivedAndDeleted'](more, context);
+  node!.replicas.set(block.blockId, block);
+  t.deepEqual(cluster.locations(block), ['dn1', 'dn2', 'dn3']);
+  // A new registration counts anew.
+  await node!.register();
+  await service['datanode.blockReceivedAndDeleted']({ ...message, epoch: node!.epoch, firstNotice: 1, events: [{ storageId, kind: 'deleted', block }] }, context);
+  t.deepEqual(cluster.locations(block), ['dn2', 'dn3']);
+  t.true(other!.replicas.has(block.blockId));
 });
 
 test('a pipeline that went on without a node: what that node has left is deleted soon after the file is whole', async (t) => {

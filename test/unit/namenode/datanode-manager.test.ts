@@ -184,7 +184,7 @@ test('one of several storages fails: only its replicas are lost (fault 25)', asy
   const context = { user: 'dfs', clientId: 'node', role: 'datanode', remoteAddress: '127.0.0.1:1' } as const;
   const { service } = cluster.services;
   const sender = { datanodeUuid: node!.uuid, epoch: node!.epoch };
-  await service['datanode.blockReceivedAndDeleted']({ ...sender, events: [{ storageId: 'second', kind: 'received', block: moved }] }, context);
+  await service['datanode.blockReceivedAndDeleted']({ ...node!.sender(), events: [{ storageId: 'second', kind: 'received', block: moved }] }, context);
   const failed = { ...node!.storage(), isFailed: true };
   await service['datanode.sendHeartbeat']({ ...sender, storages: [failed], transferCount: 0, receivedBytesPerSecond: 0, sentBytesPerSecond: 0, replications: [] }, context);
   cluster.services.tick();
@@ -193,7 +193,7 @@ test('one of several storages fails: only its replicas are lost (fault 25)', asy
   t.is(cluster.services.health().blocks.underReplicated, heldBefore.length - 1);
   // What was on its way when the disk failed brings nothing back.
   const { storageId } = node!.storage();
-  await service['datanode.blockReceivedAndDeleted']({ ...sender, events: heldBefore.slice(1).map((block) => ({ storageId, kind: 'received', block })) }, context);
+  await service['datanode.blockReceivedAndDeleted']({ ...node!.sender(heldBefore.length), events: heldBefore.slice(1).map((block) => ({ storageId, kind: 'received', block })) }, context);
   await service['datanode.blockReport']({ ...sender, storageId, reportId: 1_000_000, sliceIndex: 0, isLast: true, replicas: encodeReplicas(heldBefore) }, context);
   cluster.services.tick();
   t.deepEqual(blocks.filter((block) => cluster.locations(block).includes('dn1')), [moved]);
