@@ -6,7 +6,6 @@ import {
   type AckStatus,
   type BlockChannel,
   decodeAck,
-  decodePacketHeader,
   encodeAck,
   type Frame,
   frameTypes,
@@ -19,15 +18,14 @@ import {
 import {
   ChecksumError,
   InputOutputError,
-  InvalidArgumentError,
   NoSpaceError,
   OverloadedError,
   ReplicaNotFoundError,
   StaleGenerationError,
 } from '../protocol/errors.js';
 import type { ReplicaWriter } from '../storage/block-store.js';
-import { findBadChunk } from '../storage/replica-meta.js';
 import { openOperation, readAnswer, RefusedError } from '../transport/block-operation.js';
+import { type ArrivedPacket, lookAtPacket } from './arrived-packet.js';
 import { acceptance, drain, drainMs, refusal, tellWorking } from './channel-operation.js';
 import type { NodeContext } from './node-context.js';
 
@@ -35,14 +33,6 @@ import type { NodeContext } from './node-context.js';
 const maxHeldPackets = 16;
 /** Packets that are not acknowledged yet; their bytes are released earlier. */
 const maxUnacknowledged = 64;
-
-/** A frame of the sender, and what it is good for. */
-interface Arrival {
-  frame: Frame;
-  header: PacketHeader | undefined;
-  /** Why it cannot be taken. */
-  problem: Error | undefined;
-}
 
 interface PendingPacket {
   sequence: number;
@@ -70,7 +60,7 @@ export class BlockReceiver {
   #writer!: ReplicaWriter;
   #downstream: BlockChannel | undefined;
   /** The packet that came right behind the request and goes on with it, until it is taken here. */
-  #first: Arrival | undefined;
+  #first: ArrivedPacket | undefined;
   readonly #pending: PendingPacket[] = [];
   #heldPackets = 0;
   #nextSequence = 0;
@@ -235,34 +225,10 @@ export class BlockReceiver {
     }
   }
 
-  #look(frame: Frame, receivedBytes: number): Arrival {
-    const header = frame.type === frameTypes.packet ? decodePacketHeader(frame) : undefined;
-    return { frame, header, problem: this.#problemOf(frame, header, receivedBytes) };
-  }
-
-  #problemOf(frame: Frame, header: PacketHeader | undefined, receivedBytes: number): Error | undefined {
-    const { block, stage } = this.#request;
-    if (frame.type !== frameTypes.packet) return new InvalidArgumentError(`${blockName(block)}: a frame in the middle of a write is no packet`);
-    if (!header) return this.#damaged('a packet header from');
-    if (header.offsetInBlock !== receivedBytes) {
-      return new InvalidArgumentError(
-        `${blockName(block)}: a packet begins at ${header.offsetInBlock}, ${receivedBytes} bytes have come so far`,
-      );
-    }
-    const bad = findBadChunk(packetData(frame.body, header), packetChecksums(frame.body, header), header.chunkBytes);
-    if (bad >= 0) return this.#damaged(`the packet at ${header.offsetInBlock} from`);
-    if (stage === 'transfer' && header.isLast && header.offsetInBlock + header.dataLength !== block.lengthBytes) {
-      return new InvalidArgumentError(
-        `${blockName(block)}: the copy ends after ${header.offsetInBlock + header.dataLength} bytes, ${block.lengthBytes} were promised`,
-      );
-    }
-    return undefined;
-  }
-
-  #damaged(what: string): Error {
-    const { block } = this.#request;
-    this.#node.counters.checksumFailures++;
-    return new ChecksumError(`${blockName(block)}: ${what} ${this.#channel.remoteAddress} differs from its checksum`, { blockId: block.blockId });
+  #look(frame: Frame, receivedBytes: number): ArrivedPacket {
+    const arrived = lookAtPacket(frame, this.#request, receivedBytes, this.#channel.remoteAddress);
+    if (arrived.problem instanceof ChecksumError) this.#node.counters.checksumFailures++;
+    return arrived;
   }
 
   /** `forwarded` settles when the next node has it, or will not. */

@@ -155,8 +155,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a hop of the pipeline believes whatever comes',
     of: 'fault 35',
-    file: 'source/datanode/block-receiver.ts',
-    changes: [{ from: '    if (bad >= 0) return this.#damaged', to: '    if (bad > 1e9) return this.#damaged' }],
+    file: 'source/datanode/arrived-packet.ts',
+    changes: [{ from: 'chunkBytes) >= 0) return damaged', to: 'chunkBytes) > 1e9) return damaged' }],
     caughtBy: ['unit/datanode/block-receiver.test.js'],
   },
   {
