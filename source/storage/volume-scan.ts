@@ -32,6 +32,8 @@ export async function scanVolume(volume: Volume, result: ScanResult, logger: Log
   const rbw = await readPairs(volume, volume.folder('rbw'));
   const finalized = new Map<number, number>();
   await forEachSubdirectory(volume, async (directory) => {
+    // The last process may have been killed between a rename and its sync: what is told of from here on is to outlive a power cut.
+    await volume.syncDirectory(directory).catch((error: unknown) => volume.noteFailure(error));
     const pairs = await readPairs(volume, directory);
     await forEachLimited([...pairs], async ([blockId, found]) => {
       const block = await unlessUnreadable(volume, blockId, logger, () => scanFinalized(volume, directory, blockId, found, rbw, logger));

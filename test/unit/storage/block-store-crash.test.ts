@@ -654,3 +654,28 @@ test.serial('checksums that cannot be written while space for the data is looked
   t.deepEqual(disk.files().filter((path) => path.includes('blk_')), []);
   await store.close();
 });
+
+test('a replica that a killed process had moved to its place, and not synced there, is there after the next start and a power cut (faults 6, 7)', async (t) => {
+  const bytes = content(1, 1700);
+  const disk = new SimulatedDisk();
+  const store = await open(disk, 1);
+  const writer = await store.create(request(1, 9));
+  await appendAll(writer, bytes, { chunkBytes, packetBytes: 333 });
+  let isMoved = false;
+  const forever = new Promise<void>(() => {});
+  disk.onCall = (call, path) => {
+    if (call !== 'syncDirectory' || !path.includes('subdir')) return;
+    isMoved = filesOfBlock(disk, 1).some((file) => file.includes('current') && file.endsWith('blk_1'));
+    return isMoved ? forever : undefined;
+  };
+  void writer.finalize();
+  while (!isMoved) await new Promise(setImmediate);
+  disk.restart();
+  const next = await open(disk, 2);
+  t.like(next.getReplica(1), { state: 'finalized' });
+  await next.close();
+  disk.powerCut('lost', seededRandom(1));
+  const last = await open(disk, 3);
+  t.deepEqual(await readVerified(last, { blockId: 1, generationStamp: 9 }), bytes);
+  await last.close();
+});
