@@ -227,12 +227,7 @@ for (const unsynced of ['process', 'torn'] as const) {
     for (const state of ['finalized', 'being-written'] as const) {
       for (let first = 1, isOver = false; !isOver; first++) {
         const random = seededRandom(first);
-        const disk = new SimulatedDisk();
-        const before = await open(disk, 1);
-        const writer = await before.create(request(1, 9));
-        await appendAll(writer, bytes, { chunkBytes, packetBytes: 333 });
-        if (state === 'finalized') await writer.finalize();
-        else await writer.sync();
+        const { disk, store: before } = await storeWith(bytes, state);
         await before.close();
         // The tries get further and further, or the same far.
         for (let attempt = 0; !isOver; attempt++) {
